@@ -48,7 +48,7 @@ GREETINGS = faults(
     ("sys-perm", "broken", "greeting: -ERR [SYS/PERM] go away", "[SYS/PERM] go away"),
     ("greet-closed", "at once", "connect-closed", "closed"),
     ("tcp-reset", "at once", "connect-reset", "reset"),
-    ("greet-none", "no greeting within", ("connect-silent", FALLS_SILENT), "no greeting within"),
+    ("greet-none", "sent nothing", ("connect-silent", FALLS_SILENT), "sent nothing"),
     ("no-end", "no line end", ("greeting-no-end", FALLS_SILENT), 'the greeting has no line end; it ends with "+OK POP3 s"'),
     ("desync", "two of them", "greeting-twice", 'after the greeting came "+OK second greeting"'),
     ("wrong-protocol", "SMTP", "greeting-smtp", 'SMTP server with the greeting "220 mail.example.com ESMTP ready"'),

@@ -9,6 +9,7 @@
 `options` has the account and how to reach it, `mail_address` parses an address with
 `public_suffix`, and `likely_address` says what an invalid one meant. `discovery` finds its
 server, `name_resolution` the server's addresses, `failed_lookup` says why there is none.
+`port_probe` asks a port that says nothing what it speaks, `other_protocols` names that.
 `credentials` are what a login is made with, perhaps from a `token_source`. `mechanisms` has the
 client's side of SASL, `scram` one of them.
 

@@ -1,14 +1,15 @@
-"""The greeting of a server, and those of other protocols."""
+"""The greeting of a server, and what answers in its place."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from restante.client.other_protocols import describe_server, protocol_of
 from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
-from restante.protocol.client.effects import Receive
+from restante.protocol.client.effects import Receive, compute
 from restante.protocol.client.replies import Status, strip_noise
-from restante.protocol.errors import MalformedReplyError, Phase
-from restante.protocol.text import decode_text
+from restante.protocol.errors import MalformedReplyError, Phase, ReplyTimeoutError
 
 if TYPE_CHECKING:
     from restante.client.session import ClientSession
@@ -19,21 +20,9 @@ _PROXY_TEXT = (
     "a header of the PROXY protocol came in place of a greeting; the load balancer must send it to"
     " the server, not to clients"
 )
+FIRST_WAIT = 4.0  # seconds of silence after which the port is asked what it speaks
+PROBE_SECONDS = 2.0  # for each connection that asks
 MAX_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
-_OTHER_PROTOCOLS = (
-    (b"421", "SMTP"),
-    (b"554", "SMTP"),
-    (b"* ", "IMAP"),
-    (b"HTTP/", "HTTP"),
-    (b"<", "HTTP"),
-    (b"SSH-", "SSH"),
-    (b"200 ", "NNTP"),
-    (b"201 ", "NNTP"),
-    (b'"IMPLEMENTATION"', "ManageSieve"),
-    (b"\x15\x03", "TLS"),
-    (b"\x16\x03", "TLS"),
-    (b"RFB ", "VNC"),
-)
 
 
 def read_greeting(session: ClientSession) -> Dialogue[Status]:
@@ -41,11 +30,13 @@ def read_greeting(session: ClientSession) -> Dialogue[Status]:
     peer = session.peer
     peer.phase = Phase.GREETING
     fresh = True
+    octets = bytes(peer.unread) or (yield from _receive_first(session))
+    peer.unread[:] = octets
     while b"\n" not in peer.unread:
-        _check_protocol(peer)
-        octets = yield from Receive(fresh)
         if not octets:
             raise peer.connection_lost()
+        _check_protocol(peer)
+        octets = yield from Receive(fresh)
         peer.unread += octets
         fresh = False
         if len(peer.unread) > LINE_LIMIT:
@@ -53,6 +44,35 @@ def read_greeting(session: ClientSession) -> Dialogue[Status]:
     _check_protocol(peer)
     session.greeting = yield from peer.read_ok()
     return session.greeting
+
+
+def _receive_first(session: ClientSession) -> Dialogue[bytes]:
+    """Return the first octets. A port that says nothing is asked what it speaks: TLS, or HTTP.
+
+    Raises MalformedReplyError: it is not POP3. Raises ReplyTimeoutError, ConnectionLostError.
+    """
+    seconds = session.options.reply_seconds
+    first_wait = min(FIRST_WAIT, seconds)
+    try:
+        return (yield from Receive(seconds=first_wait))
+    except ReplyTimeoutError as error:
+        if error.id == "out-of-time":
+            raise
+        if session.address and (other := (yield from compute(partial(_identify, session)))):
+            raise session.peer.error(type(other), other.id, other.text) from None
+        if first_wait == seconds:
+            raise
+    session.continue_waiting()
+    return (yield from Receive(seconds=seconds - first_wait))
+
+
+def _identify(session: ClientSession) -> MalformedReplyError | None:
+    from restante.client import port_probe  # with sockets
+
+    in_tls = session.tls is not None
+    return port_probe.identify(
+        session.address, session.target.port, PROBE_SECONDS, within_tls=in_tls
+    )
 
 
 def _check_protocol(peer: ServerPeer) -> None:
@@ -70,24 +90,3 @@ def _check_protocol(peer: ServerPeer) -> None:
             MalformedReplyError, "tls-on-plain", "the port uses TLS from the first octet"
         )
     raise peer.error(MalformedReplyError, "wrong-protocol", describe_server(banner))
-
-
-def describe_server(banner: bytes) -> str:
-    """Return a server of another protocol in words, with its greeting."""
-    line = decode_text(banner[:200].partition(b"\n")[0]).rstrip("\r")
-    return f'this is {_article(protocol_of(banner))} server with the greeting "{line[:100]}"'
-
-
-def protocol_of(octets: bytes) -> str:
-    """Return the protocol of a greeting, or "unknown"."""
-    if octets.startswith(b"220"):
-        text = octets[:200].upper()
-        return "FTP" if b"FTP" in text and b"SMTP" not in text else "SMTP"
-    names = (name for start, name in _OTHER_PROTOCOLS if octets.startswith(start))
-    return next(names, "unknown")
-
-
-def _article(kind: str) -> str:
-    if kind == "unknown":
-        return "no POP3"
-    return f"a {kind}" if kind in ("ManageSieve", "VNC") else f"an {kind}"

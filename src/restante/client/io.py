@@ -193,7 +193,7 @@ class ClientIO:
                 self._has_sent = True
                 yield from self._send(effect.octets)
             case Receive():
-                return (yield from self._receive(fresh=effect.fresh))
+                return (yield from self._receive(effect))
             case Peek():
                 return (yield from self._peek(effect.seconds))
             case StartClientTls():
@@ -215,7 +215,10 @@ class ClientIO:
             try:
                 is_finished = layer.handshake(octets)
             except SecurityError as error:
-                if error.id == "plain-on-tls" and session.target.tls == "starttls":
+                if (
+                    error.id in ("plain-on-tls", "wrong-protocol")
+                    and session.target.tls == "starttls"
+                ):
                     error.id = "stls-refused"
                     error.text = "the server replied +OK to STLS, but continued without TLS"
                 raise
@@ -244,10 +247,6 @@ class ClientIO:
             return octets
         text = "the server closed the connection in the handshake of TLS"
         raise self.session.peer.error(ConnectionLostError, "tls-noreply", text)
-
-    def set_reply_timeout(self, seconds: float) -> None:
-        """Wait `seconds` for each reply from now on."""
-        self._seconds = seconds
 
     def limit_reply_timeout(self, seconds: float) -> None:
         """Wait at most `seconds` for each reply from now on."""
@@ -281,9 +280,9 @@ class ClientIO:
         except OSError:
             return
 
-    def _receive(self, *, fresh: bool) -> IOSteps[bytes]:
-        if fresh:
-            self._until = self._deadline(self._seconds)
+    def _receive(self, effect: Receive) -> IOSteps[bytes]:
+        if effect.fresh:
+            self._until = self._deadline(effect.seconds or self._seconds)
         if self._reply_time.number != self.session.peer.replies:
             self._reply_time = ReplyTime(self.session.peer.replies)
         reply = self._reply_time

@@ -68,10 +68,6 @@ class SocketDriver:
         """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
         ended.append((yield from self._pieces(self._io.run(dialogue))))
 
-    def set_reply_timeout(self, seconds: float) -> None:
-        """Wait `seconds` for each reply from now on."""
-        self._io.set_reply_timeout(seconds)
-
     def limit_reply_timeout(self, seconds: float) -> None:
         """Wait at most `seconds` for each reply from now on."""
         self._io.limit_reply_timeout(seconds)

@@ -6,10 +6,12 @@ import os
 import ssl
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.client.other_protocols import describe_server
 from restante.input_files import require_file
 from restante.net.tls_layer import TlsLayer
 from restante.net.tls_trust import create_verifying_context, has_authorities
 from restante.protocol.errors import Phase, SecurityError
+from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +95,10 @@ def _identify_answer(answer: bytes) -> tuple[str, str]:
     They do not depend on the version and the settings of OpenSSL.
     """
     if answer and answer[0] not in _RECORDS:
-        return "plain-on-tls", "the reply is not TLS"
+        if not answer.startswith((b"+", b"-")):
+            return "wrong-protocol", describe_server(answer)
+        line = decode_text(answer[:80].partition(b"\n")[0]).rstrip()
+        return "plain-on-tls", f'the reply is POP3 without TLS: "{line}"'
     if answer[:1] == bytes([_ALERT]) and len(answer) > 6:
         return _ALERTS.get(answer[6], ("", ""))
     version = hello_version(answer)

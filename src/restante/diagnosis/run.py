@@ -88,9 +88,7 @@ def _run_steps(check: CheckContext, progress: Callable[[int, int], object]) -> N
     connect.connect(check)
     if check.target.tls == "implicit":
         tls.implicit_tls_step(check)
-    greeting.shorten_first_wait(check)
     greeting.greet(check)
-    check.connection.set_reply_timeout(check.request.options.reply_seconds)
     greeting.capabilities(check)
     tls.stls_step(check)
     if check.session.before_tls is not None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import socketserver
-import ssl
-import threading
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
+from restante.client import greeting
 from restante.client.options import Tls
-from restante.diagnosis.steps import greeting, rejected_certificate
+from restante.diagnosis.steps import rejected_certificate
 from restante.diagnosis.steps.greeting import describe_changes
 from support.authority import GOOD, make, trusting
 from support.check_request import ask, server_of
+from support.web_server import web_server
 
 
 @pytest.mark.parametrize(
@@ -35,36 +30,6 @@ def test_changed_capabilities(
 ) -> None:
     """A capability with several words stays whole."""
     assert describe_changes(before, after) == f"with TLS: {text}"
-
-
-class _WebServer(socketserver.BaseRequestHandler):
-    """Waits for a request, as web servers do, and answers what is not one."""
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError):
-            self.request.recv(4096)
-            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-
-
-@contextlib.contextmanager
-def web_server(context: ssl.SSLContext | None) -> Iterator[int]:
-    """Run a web server, with TLS or without, and give its port."""
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-        def finish_request(self, request: Any, client_address: Any) -> None:
-            with contextlib.suppress(OSError):
-                sock = context.wrap_socket(request, server_side=True) if context else request
-                with sock:
-                    super().finish_request(sock, client_address)
-
-    with Server(("127.0.0.1", 0), _WebServer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("https", [False, True])
@@ -105,20 +70,10 @@ def test_another_protocol_in_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("way", ["implicit", "starttls"])
 def test_a_late_greeting(way: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A greeting that comes while the port is asked what it speaks is read at once."""
+    """A greeting that comes while the port is asked what it speaks is read all the same."""
     monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
-    monkeypatch.setattr(greeting, "PROBE_WAIT", 60.0)  # more than the check has
     options = {"context": trusting(), "reply_seconds": 20}
     with server_of("greeting: wait 500ms", tls=GOOD.serving()) as running:
         port = running.tls_port if way == "implicit" else running.port
         report = ask(port or 0, tls=way, options=options)
     assert report.id == "ok"
-
-
-def test_half_a_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of a greeting that stops in its line is waited for a second time, not for long."""
-    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
-    options = {"reply_seconds": 60, "total_seconds": 10}
-    with server_of("greeting-no-end") as running:
-        report = ask(running.port, options=options)
-    assert report.id == "no-end"

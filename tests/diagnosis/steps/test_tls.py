@@ -15,9 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from restante.client import port_probe
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified_context, verifying_context
-from restante.diagnosis import port_probe
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine

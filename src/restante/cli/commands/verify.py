@@ -149,7 +149,7 @@ def _choose_tls(account: AccountArgs, target: Target, host: str) -> Tls:
     options = account.options
     may_be_clear = options.insecure_plaintext or (target.loopback and not options.require_tls)
     if account.guess:
-        from restante.diagnosis import port_probe
+        from restante.client import port_probe
 
         if port_probe.identify_protocol(host, target.port, 2.0) == "TLS":
             return "implicit"

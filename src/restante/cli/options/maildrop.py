@@ -32,12 +32,7 @@ def connect_account(account: AccountArgs, options: Options) -> Maildrop:
     """
     from restante.client import blocking
     from restante.client.token_source import is_token_refused
-    from restante.protocol.errors import (
-        MalformedReplyError,
-        Phase,
-        ReplyTimeoutError,
-        ServerRefusedError,
-    )
+    from restante.protocol.errors import ServerRefusedError
 
     target = _find_tls(account, options)
     password = "" if account.auth else account.password()
@@ -50,11 +45,6 @@ def connect_account(account: AccountArgs, options: Options) -> Maildrop:
             token = account.auth.last_token if account.auth else password
             assign_verdict(error, token, target)
         raise
-    except ReplyTimeoutError as error:
-        if error.id != "greet-none" or target.tls == "implicit" or not _is_tls(target, options):
-            raise
-        text = f"port {target.port} uses TLS from the first octet; begin the account with pop3s://"
-        raise MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING) from None
 
 
 def _find_tls(account: AccountArgs, options: Options) -> Target:
@@ -72,8 +62,7 @@ def _find_tls(account: AccountArgs, options: Options) -> Target:
 
 def _is_tls(target: Target, options: Options) -> bool:
     """Return whether a port answers to TLS, and says nothing before. Raises RemoteError."""
-    from restante.client import name_resolution
-    from restante.diagnosis import port_probe
+    from restante.client import name_resolution, port_probe
 
     for address in name_resolution.addresses(target, options):
         if found := port_probe.identify_protocol(address, target.port, PROBE_SECONDS):

@@ -154,12 +154,14 @@ NETWORK = (
         "tls-on-plain", 6, "The port requires TLS from the first octet, but TLS was not used.",
         why="Client and server each wait for the other.",
         admin="Nothing. The server works.",
-        you='Choose "SSL/TLS" in the mail program, not "STARTTLS" or "none".',
+        you='Choose "SSL/TLS" in the mail program, not "STARTTLS" or "none". For `pop3`, begin the '
+        "account with pop3s://.",
     ),
     Explanation(
         "plain-on-tls", 6, "The port uses POP3 without TLS, but the client started TLS.",
         why="The server sends an unencrypted greeting, so the TLS handshake fails.",
         admin="If this is port 995, enable TLS on it and give the listener its certificate.",
-        you='Choose "STARTTLS" with this port, or "SSL/TLS" with port 995.',
+        you='Choose "STARTTLS" with this port, or "SSL/TLS" with port 995. For `pop3`, begin the '
+        "account with pop3:// or pop3s://.",
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from restante.client.discovery import lookup
 from restante.client.options import USUAL_PORTS
 from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver
-from restante.diagnosis import port_probe, suggestions, wording
+from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.net import connecting
 from restante.net.addresses import is_address, is_private
@@ -254,6 +254,8 @@ def _find_open(addresses: list[str], port: int, seconds: float) -> str | None:
 
 def _guess(check: CheckContext) -> None:
     """Identify the protocol of an unusual port if the user did not name it."""
+    from restante.client import port_probe
+
     if (
         port_probe.identify_protocol(check.address, check.target.port, min(A_MOMENT, check.left))
         == "TLS"

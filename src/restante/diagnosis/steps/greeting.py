@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING
 
 from restante.client import session as sessions
 from restante.client.attempts import without_capa
-from restante.client.greeting import describe_server, read_greeting
-from restante.diagnosis import port_probe, suggestions, wording
+from restante.client.greeting import read_greeting
+from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
-from restante.protocol.errors import MalformedReplyError, Phase, RemoteError, ReplyTimeoutError
+from restante.protocol.errors import RemoteError
 
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
-    from restante.protocol.client.replies import Status
 
 LONGEST = 512  # octets of a reply's first line, with CR LF: RFC 1939 section 3
-FIRST_WAIT = 4.0  # seconds of silence after which the port is asked what it speaks
-PROBE_WAIT = 4.0  # seconds for the answer
 
 _CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "an administrator must act", "IN-USE": "in use"}
 
@@ -29,15 +26,11 @@ def greet(check: CheckContext) -> None:
     with check.step("greeting") as step:
         try:
             greeting = check.run(read_greeting(check.session))
-        except ReplyTimeoutError as error:
-            greeting = _silent(check, step, error)
         except RemoteError as error:
             if error.code in _CODES:
                 step.details.append((f"[{error.code}]", _CODES[error.code]))
-            is_closed = error.id == "greet-closed"
-            if error.id == "tls-on-plain" or (is_closed and _is_tls_server(check)):
-                _report_tls(check, step, error)
-                raise CheckAborted from error
+            if error.id in ("greet-closed", "tls-on-plain") and check.session.tls is None:
+                _report_other(check, step, error)
             raise
         step.text = greeting.line
         octets = len(greeting.line.encode()) + len("\r\n")
@@ -47,63 +40,20 @@ def greet(check: CheckContext) -> None:
         check.report.facts["greeting"] = greeting.line
 
 
-def shorten_first_wait(check: CheckContext) -> None:
-    """Make the first wait for a greeting a short one; see `_silent`."""
-    seconds = min(FIRST_WAIT, check.session.options.reply_seconds)
-    check.connection.set_reply_timeout(seconds)
+def _report_other(check: CheckContext, step: Step, error: RemoteError) -> None:
+    """Report a port that uses TLS. Raises MalformedReplyError: it is not for POP3."""
+    from restante.client import port_probe
 
-
-def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
-    """Find out whether a silent port speaks TLS or something else; if not, wait on.
-
-    The rest of a line that has begun gets the same short time again. Raises CheckAborted.
-    """
-    if not check.session.has_unread:
-        probe = port_probe.probe_within_tls if check.session.tls else port_probe.probe_tls
-        seconds = min(PROBE_WAIT, check.left)
-        answer = probe(check.address, check.target.port, seconds, check.connection.socket)
-        kind = port_probe.kind_of(answer)
-        if kind == "TLS":
-            _report_tls(check, step, error)
-            raise CheckAborted from error
-        if port_probe.is_another(kind):
-            raise _wrong_protocol(answer) from error
-    options = check.session.options
-    seconds_left = max(0.1, options.reply_seconds - FIRST_WAIT)
-    seconds_left = min(seconds_left, FIRST_WAIT) if check.session.has_unread else seconds_left
-    check.connection.set_reply_timeout(seconds_left)
-    check.session.continue_waiting()
-    try:
-        return check.run(read_greeting(check.session))
-    except ReplyTimeoutError as later:
-        later.text = f"no greeting within {options.reply_seconds:g} seconds"
-        raise
-
-
-def _is_tls_server(check: CheckContext) -> bool:
-    if check.session.tls is not None:
-        return False
-    answer = port_probe.probe_tls(
-        check.address, check.target.port, min(connect.A_MOMENT, check.left)
+    port, seconds = check.target.port, min(connect.A_MOMENT, check.left)
+    found = port_probe.identify(check.address, port, seconds)
+    if found is None and error.id != "tls-on-plain":
+        return
+    if found is not None and found.id == "wrong-protocol":
+        raise found
+    check.fail(
+        step, found or error, suggestions.check_command(check.request, port=port, tls="implicit")
     )
-    return port_probe.kind_of(answer) == "TLS"
-
-
-def _wrong_protocol(answer: bytes) -> MalformedReplyError:
-    text = describe_server(answer)
-    return MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
-
-
-def _report_tls(check: CheckContext, step: Step, error: RemoteError) -> None:
-    """Report a port that uses TLS. Raises MalformedReplyError: not for POP3."""
-    seconds = min(PROBE_WAIT, check.left)
-    inner = port_probe.probe_within_tls(check.address, check.target.port, seconds)
-    if port_probe.is_another(port_probe.kind_of(inner)):
-        raise _wrong_protocol(inner)
-    text = f"port {check.target.port} uses TLS from the first octet"
-    tls = MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING, command=error.command)
-    command = suggestions.check_command(check.request, port=check.target.port, tls="implicit")
-    check.fail(step, tls, command)
+    raise CheckAborted from error
 
 
 def capabilities(check: CheckContext) -> None:

@@ -7,21 +7,14 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from restante.client import mail_address
+from restante.client import mail_address, port_probe
 from restante.client import session as sessions
-from restante.client.greeting import describe_server
-from restante.diagnosis import certificate, port_probe, suggestions
+from restante.client.greeting import FIRST_WAIT
+from restante.diagnosis import certificate, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
-from restante.diagnosis.steps.greeting import FIRST_WAIT
 from restante.net import host_names
-from restante.protocol.errors import (
-    MalformedReplyError,
-    Phase,
-    RemoteError,
-    ReplyTimeoutError,
-    SecurityError,
-)
+from restante.protocol.errors import MalformedReplyError, RemoteError, SecurityError
 
 if TYPE_CHECKING:
     import ssl
@@ -100,8 +93,6 @@ def _inspect_unverified(check: CheckContext) -> TlsObservation:
                 _begin(driver)
             except MalformedReplyError as error:
                 observation.other = error if error.id == "wrong-protocol" else None
-            except ReplyTimeoutError:
-                observation.other = _find_other(check)
             finally:
                 if driver.session.tls is not None:
                     tls = driver.session.tls
@@ -118,15 +109,6 @@ def _inspect_unverified(check: CheckContext) -> TlsObservation:
         seconds = min(connect.A_MOMENT, check.left)
         observation.version = port_probe.old_version(check.address, check.target.port, seconds)
     return observation
-
-
-def _find_other(check: CheckContext) -> RemoteError | None:
-    """Return the error of a server that awaits a request, as web servers do; None for POP3."""
-    seconds = min(FIRST_WAIT, check.left)
-    answer = port_probe.probe_within_tls(check.address, check.target.port, seconds)
-    if not port_probe.is_another(port_probe.kind_of(answer)):
-        return None
-    return MalformedReplyError("wrong-protocol", describe_server(answer), phase=Phase.GREETING)
 
 
 def lenient_context() -> ssl.SSLContext:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from restante.client import session as sessions
-from restante.client.greeting import describe_server
-from restante.diagnosis import port_probe, suggestions
+from restante.client.other_protocols import describe_server
+from restante.diagnosis import suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
@@ -36,17 +36,16 @@ def implicit_tls_step(check: CheckContext) -> None:
             check.connection.begin()
         except SecurityError as error:
             if error.id == "plain-on-tls":
-                _identify_other_protocol(check, error)
                 starttls = suggestions.check_command(
                     check.request, port=check.target.port, tls="starttls"
                 )
                 check.fail(step, error, starttls)
                 raise CheckAborted from error
-            if error.id == "tls-client-cert":
+            if error.id in ("tls-client-cert", "wrong-protocol"):
                 raise
             _report_rejected(check, step, error)
         except ConnectionLostError:
-            _identify_other_protocol(check, None)
+            _identify_other_protocol(check)
             _note_old_version(check, step)
             raise
         report_tls(check, step)
@@ -115,20 +114,15 @@ def _requires_verification(options: Options) -> bool:
     return options.context is not None and options.context.verify_mode.name == "CERT_REQUIRED"
 
 
-def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -> None:
-    """Say which protocol a port speaks that speaks no TLS. Raises MalformedReplyError."""
+def _identify_other_protocol(check: CheckContext) -> None:
+    """Find out which protocol a port speaks that hangs up at TLS. Raises MalformedReplyError."""
+    from restante.client import port_probe
+
     seconds = min(connect.A_MOMENT, check.left)
     banner = port_probe.read_banner(check.address, check.target.port, seconds)
     if not banner:  # it waits for a request, as web servers do
         banner = port_probe.probe_tls(check.address, check.target.port, seconds)
-    kind = port_probe.kind_of(banner)
-    if kind in ("", "TLS"):
-        return
-    if kind == "POP3":
-        if error is not None:
-            error.text = (
-                f"port {check.target.port} uses POP3 without TLS: {banner[:80].decode('latin-1')!r}"
-            )
+    if port_probe.kind_of(banner) in ("", "TLS", "POP3"):
         return
     text = describe_server(banner)
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
@@ -136,6 +130,8 @@ def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -
 
 def _note_old_version(check: CheckContext, step: Step) -> None:
     """Note a server that closes at a new handshake, and answers that of an old version."""
+    from restante.client import port_probe
+
     seconds = min(connect.A_MOMENT, check.left)
     version = port_probe.old_version(check.address, check.target.port, seconds)
     if version:
@@ -144,5 +140,7 @@ def _note_old_version(check: CheckContext, step: Step) -> None:
 
 
 def _suggest_implicit(check: CheckContext, step: Step) -> None:
+    from restante.client import port_probe
+
     if port_probe.identify_protocol(check.address, 995, min(1.0, check.left)) == "TLS":
         step.details.append(("note", f"port 995 of {check.target.host} supports TLS"))

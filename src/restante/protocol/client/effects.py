@@ -28,11 +28,12 @@ class Send(Effect[None]):
 class Receive(Effect[bytes]):
     """Return octets as they come, b"" if the server has closed the connection.
 
-    `fresh`: a new line or chunk begins, and the reply timeout with it. Throws ConnectionLostError
-    or ReplyTimeoutError.
+    `fresh`: a new line or chunk begins, and with it the reply timeout, or one of `seconds`. Throws
+    ConnectionLostError or ReplyTimeoutError.
     """
 
     fresh: bool = True
+    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class MessageChunk(Effect[None]):
 
 @dataclass(slots=True)
 class Compute(Effect[None]):
-    """Do work that needs much processor time, where it delays nothing else. It never raises."""
+    """Do work that takes long, where it delays nothing else. It never raises."""
 
     work: Callable[[], None]
 
@@ -80,7 +81,7 @@ Dialogue: TypeAlias = Generator[ClientEffect, Any, T]
 
 
 def compute(work: Callable[[], T]) -> Dialogue[T]:
-    """Return the result of work that needs much processor time. Raises what the work raises.
+    """Return the result of work that takes long. Raises what the work raises.
 
     A driver that ignores `Compute` need not have threads: then the work is done here.
     """

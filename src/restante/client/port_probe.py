@@ -8,7 +8,8 @@ import select
 import socket
 import time
 
-from restante.client.greeting import protocol_of
+from restante.client.other_protocols import describe_server, protocol_of
+from restante.protocol.errors import MalformedReplyError, Phase
 
 GREETING = 0.7  # seconds in which most servers have sent a greeting
 LONGEST_BANNER = 512  # octets that tell which protocol it is
@@ -25,11 +26,29 @@ def read_banner(address: str, port: int, seconds: float) -> bytes:
         return b""
 
 
-def probe_tls(address: str, port: int, seconds: float, until: socket.socket | None = None) -> bytes:
-    """Return the first octets that a port answers to a ClientHello.
+def identify(
+    address: str, port: int, seconds: float, *, within_tls: bool = False
+) -> MalformedReplyError | None:
+    """Return the error of a port that awaits TLS or a request, None if it is neither.
 
-    The wait ends when something comes on the connection `until`.
+    With `within_tls`, the session that got no greeting has TLS. `seconds` limit each of four waits.
     """
+    answer = b"" if within_tls else probe_tls(address, port, seconds)
+    if within_tls or kind_of(answer) == "TLS":
+        inner = probe_within_tls(address, port, seconds)
+        if is_another(kind_of(inner)):
+            answer = inner
+    kind = kind_of(answer)
+    if kind == "TLS":
+        text = f"port {port} uses TLS from the first octet"
+        return MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING)
+    if is_another(kind):
+        return MalformedReplyError("wrong-protocol", describe_server(answer), phase=Phase.GREETING)
+    return None
+
+
+def probe_tls(address: str, port: int, seconds: float) -> bytes:
+    """Return the first octets that a port answers to a ClientHello."""
     import ssl
 
     from restante.client.tls import unverified_context
@@ -41,15 +60,13 @@ def probe_tls(address: str, port: int, seconds: float, until: socket.socket | No
     try:
         with socket.create_connection((address, port), seconds) as sock:
             sock.sendall(hello.read())
-            return _read_line(sock, seconds, until)
+            return _read_line(sock, seconds)
     except OSError:
         return b""
 
 
-def probe_within_tls(
-    address: str, port: int, seconds: float, until: socket.socket | None = None
-) -> bytes:
-    """Return the first octets that a port answers to a line within TLS; as `probe_tls` else."""
+def probe_within_tls(address: str, port: int, seconds: float) -> bytes:
+    """Return the first octets that a port answers to a line within TLS."""
     from restante.client.tls import unverified_context
 
     try:
@@ -58,7 +75,7 @@ def probe_within_tls(
             unverified_context().wrap_socket(sock, server_hostname="localhost") as tls,
         ):
             tls.sendall(b"QUIT\r\n")
-            return _read_line(tls, seconds, until)
+            return _read_line(tls, seconds)
     except OSError:
         return b""
 
@@ -112,27 +129,22 @@ def is_another(kind: str) -> bool:
     return kind not in ("", "POP3", "TLS", "unknown")
 
 
-def _read_line(sock: socket.socket, seconds: float, until: socket.socket | None = None) -> bytes:
-    """Return the first line that comes in time, or as much of it as does.
-
-    The wait ends when something comes on the connection `until`.
-    """
+def _read_line(sock: socket.socket, seconds: float) -> bytes:
+    """Return the first line that comes in time, or as much of it as does."""
     import ssl
 
     received = b""
     ends = time.monotonic() + seconds
     sock.settimeout(0)
     poll = select.poll()
-    for watched in filter(None, (sock, until)):
-        poll.register(watched, select.POLLIN)
+    poll.register(sock, select.POLLIN)
     with contextlib.suppress(OSError):
         while (
             len(received) < LONGEST_BANNER
             and b"\n" not in received
             and not received.startswith(_RECORD)
         ):
-            ready = dict(poll.poll(max(0.0, ends - time.monotonic()) * 1000))
-            if sock.fileno() not in ready:
+            if not poll.poll(max(0.0, ends - time.monotonic()) * 1000):
                 break
             with contextlib.suppress(ssl.SSLWantReadError):  # it was TLS's own
                 octets = sock.recv(LONGEST_BANNER)

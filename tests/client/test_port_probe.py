@@ -1,0 +1,53 @@
+"""A port that speaks TLS or another protocol is named, and not awaited."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import restante
+from restante import blocking
+from restante.client import greeting
+from restante.client.options import Options, Target, Tls
+from support.authority import GOOD, trusting
+from support.check_request import server_of
+from support.web_server import web_server
+
+
+def fail(face: str, port: int, tls: Tls) -> restante.RemoteError:
+    """Return the error of a connection to a port of this machine."""
+    target = Target("127.0.0.1", port, tls, "ann")
+    options = Options(context=trusting(), reply_seconds=60)
+
+    async def open_by_asyncio() -> None:
+        async with restante.connect(target, "secret", options):
+            pass
+
+    with pytest.raises(restante.RemoteError) as raised:
+        if face == "asyncio":
+            asyncio.run(open_by_asyncio())
+        else:
+            blocking.connect(target, "secret", options)
+    return raised.value
+
+
+@pytest.mark.parametrize("face", ["blocking", "asyncio"])
+@pytest.mark.parametrize("https", [False, True])
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_web_server(face: str, https: bool, tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server is named, whether it uses TLS and whether the client does."""
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
+    with web_server(GOOD.serving() if https else None) as port:
+        error = fail(face, port, tls)
+    assert (error.id, "HTTP" in error.text) == ("wrong-protocol", True)
+
+
+@pytest.mark.parametrize("face", ["blocking", "asyncio"])
+def test_wrong_use_of_tls(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port for TLS is named to a client without it, and the other way round."""
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
+    with server_of((), tls=GOOD.serving()) as running:
+        assert fail(face, running.tls_port or 0, "starttls").id == "tls-on-plain"
+        error = fail(face, running.port, "implicit")
+    assert (error.id, "+OK" in error.text) == ("plain-on-tls", True)
