@@ -176,16 +176,17 @@ def test_kept_messages_move_to_another_database(cluster: Cluster, tmp_path: Path
     async def test() -> None:
         store = ShardedStore(both)
         async with store.open():
-            uid = await store.deliver("ann", LETTERS[0])
+            uids = [await store.deliver("ann", letter) for letter in LETTERS[:2]]
             maildrop = await store.acquire("ann", 0)
-            await maildrop.remove([0])
+            await maildrop.remove([0, 1])
             maildrop.release()
             async with open_shards(both) as opened:
                 assert await Move(opened, "ann", "second").run(1)
                 assert not await Move(opened, "ann", "second").run(1)
+            assert [each.uid for each in await store.undelete("ann", uids[:1])] == uids[:1]
             assert await count_swept(store, 1) == 0
-            assert [each.uid for each in await store.undelete("ann", [uid])] == [uid]
-            assert await everything(store) == {uid: LETTERS[0]}
+            assert [each.uid for each in await store.undelete("ann", uids[1:])] == uids[1:]
+            assert await everything(store) == dict(zip(uids, LETTERS, strict=False))
 
     asyncio.run(test())
     for dsn in dsns:

@@ -33,7 +33,10 @@ BEGINNINGS = """
 select c.number, substr(c.content, 1, $3::int) from body c join box b on b.id = c.box
 where b.owner = kept_owner($1) and c.number = any ($2::bigint[])
 """
-RESTORE = "select * from restore_many($1, $2, $3)"
+RESTORE = """
+select uid, stored, arrived, coalesce(removed, clock_timestamp()) as removed
+from restore_many($1, $2, $3)
+"""  # after a move, the time is not known until the next sweep
 BOXES = """
 select id, substr(owner, 2) as owner from box
 where starts_with(owner, chr(2)) and messages > 0 and id > $1 order by id limit $2
