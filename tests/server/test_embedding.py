@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -194,9 +195,10 @@ def test_removed_account() -> None:
 
 
 def test_tls(accounts: Passwords, tmp_path: Path) -> None:
-    """One certificate serves STLS and TLS from the first octet."""
+    """One certificate serves STLS and TLS from the first octet. Its paths may be texts."""
     certificate, key = ensure_certificate(tmp_path)
-    known = Certificates([CertificateFiles(certificate, key)])
+    paths: list[Any] = [str(certificate), str(key)]
+    known = Certificates([CertificateFiles(*paths)])
     listeners = [
         Listener(port=0, certificates=known, clear_text="never"),
         Listener(port=0, certificates=known, implicit_tls=True),
@@ -307,6 +309,32 @@ def test_invalid_listener(given: dict[str, Any], text: str) -> None:
     """Without this, another port would be served, or none of its connections."""
     with pytest.raises(ValueError, match=text):
         Listener(**given)
+
+
+@pytest.mark.parametrize(
+    ("make", "given"),
+    [
+        (ProtocolSettings, {"login_timeout": -1}),
+        (ProtocolSettings, {"idle_timeout": float("nan")}),
+        (ProtocolSettings, {"authorization_timeout": "180"}),
+        (ProtocolSettings, {"refused_logins": 0}),
+        (ProtocolSettings, {"bad_commands_before_login": True}),
+        (ProtocolSettings, {"bad_commands_after_login": 1.5}),
+        (ProtocolSettings, {"apop": "no"}),
+        (ProtocolSettings, {"greeting": "one\r\n-ERR two"}),
+        (ProtocolSettings, {"implementation": "two words"}),
+        (ServerLimits.create, {"connections": -1}),
+        (ServerLimits.create, {"connections_per_address": "100"}),
+        (ServerLimits.create, {"sessions_per_user": True}),
+        (ServerLimits.create, {"count_loopback": "no"}),
+        (partial(Server, MemoryStore(), Passwords()), {"lock_timeout": float("nan")}),
+        (partial(Server, MemoryStore(), Passwords()), {"stop_timeout": -1}),
+    ],
+)
+def test_invalid_settings(make: Callable[..., object], given: dict[str, Any]) -> None:
+    """A value that cannot be meant is an error at once, with its name."""
+    with pytest.raises(ValueError, match=f"{next(iter(given))} is .*: it must be"):
+        make(**given)
 
 
 def test_loggers(accounts: Passwords, caplog: pytest.LogCaptureFixture) -> None:

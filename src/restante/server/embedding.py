@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast, get_args
 
 from restante.auth.interfaces import FindsOwner
 from restante.net.addresses import HIGHEST_PORT
-from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+from restante.protocol.server.settings import AuthOffer, ProtocolSettings, require_seconds
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
@@ -114,7 +114,7 @@ class Server(ServerLifecycle):
         addresses: where the server listens for POP3, with the ports that were free.
         smtp_address: where it listens for SMTP, if it does.
 
-    Raises TypeError: `log` is not a logger of structlog.
+    Raises TypeError: `log` is not a logger of structlog. Raises ValueError: a timeout is invalid.
     """
 
     store: Store
@@ -136,6 +136,8 @@ class Server(ServerLifecycle):
     thread_name = "restante.server"
 
     def __post_init__(self) -> None:
+        require_seconds("lock_timeout", self.lock_timeout, least=0)
+        require_seconds("stop_timeout", self.stop_timeout, least=0)
         if not hasattr(self.log, "bind"):
             raise TypeError("log must be a logger of structlog; see structlog.wrap_logger")
 

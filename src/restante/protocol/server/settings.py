@@ -7,6 +7,46 @@ from dataclasses import dataclass
 from restante.protocol.translations.languages import LANGUAGES
 
 
+def require_seconds(name: str, value: object, least: float | None = None) -> None:
+    """Raise ValueError: a setting is not a number over 0, or of at least `least`."""
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not (value > 0 if least is None else value >= least)
+    ):
+        bound = "over 0" if least is None else f"of at least {least:g}"
+        raise ValueError(f"{name} is {value!r}: it must be a number of seconds {bound}")
+
+
+def require_count(name: str, value: object) -> None:
+    """Raise ValueError: a setting is not a whole number from 1 on."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} is {value!r}: it must be a whole number of at least 1")
+
+
+def require_switch(name: str, value: object) -> None:
+    """Raise ValueError: a setting is not a bool, such as "no", which would count as True."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}: it must be True or False")  # noqa: TRY004  # see ProtocolSettings
+
+
+def is_greeting(text: object) -> bool:
+    """Return whether a text is a line of ASCII without "<" and "[".
+
+    They have a meaning in RFC 1939 section 7 (APOP) and RFC 2449 section 3.
+    """
+    return _is_line(text) and set(str(text)).isdisjoint("<[")
+
+
+def is_implementation(text: object) -> bool:
+    """Return whether a text is one word, or "" for no announcement. RFC 2449 section 6.9."""
+    return _is_line(text) and " " not in str(text)
+
+
+def _is_line(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isprintable() and len(text) <= 200
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
     """The settings of the protocol, for an administrator to choose.
@@ -26,7 +66,7 @@ class ProtocolSettings:
         masters: let a master user open the account of another; PLAIN may name both. RFC 4616.
         refused_token: the JSON that a client gets for an invalid token. RFC 7628 section 3.2.2.
 
-    Raises ValueError: no replies are known in the language.
+    Raises ValueError: a value is invalid, such as a language without replies.
     """
 
     greeting: str = "POP3 server ready."
@@ -44,6 +84,18 @@ class ProtocolSettings:
     refused_token: str = '{"status":"invalid_token"}'  # noqa: S105  # a reply
 
     def __post_init__(self) -> None:
+        if not is_greeting(self.greeting):
+            expected = "at most 200 ASCII characters without '<' and '['"
+            raise ValueError(f"greeting is {self.greeting!r}: it must be {expected}")
+        if not is_implementation(self.implementation):
+            expected = "one word of at most 200 ASCII characters, or an empty string"
+            raise ValueError(f"implementation is {self.implementation!r}: it must be {expected}")
+        for name in ("login_timeout", "authorization_timeout", "idle_timeout"):
+            require_seconds(name, getattr(self, name))
+        for name in ("bad_commands_before_login", "bad_commands_after_login", "refused_logins"):
+            require_count(name, getattr(self, name))
+        for name in ("strict_line_ends", "apop", "masters"):
+            require_switch(name, getattr(self, name))
         if self.language not in LANGUAGES:
             known = ", ".join(LANGUAGES)
             raise ValueError(f"language {self.language!r} is not known; use one of {known}")

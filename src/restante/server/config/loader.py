@@ -14,6 +14,7 @@ import msgspec
 
 from restante.input_files import read_text
 from restante.net.client_networks import parse_network
+from restante.protocol.server.settings import is_greeting, is_implementation
 from restante.server.config.addresses import (
     ListenAddress,
     parse_local_address,
@@ -272,13 +273,7 @@ def _check_layout(layout: str) -> None:
 
 
 def _check_greeting(greeting: str) -> None:
-    """Reject "<" and "[": they have a meaning in RFC 1939 section 7 (APOP), RFC 2449 section 3."""
-    if (
-        not greeting.isascii()
-        or not greeting.isprintable()
-        or set(greeting) & set("<[")
-        or len(greeting) > 200
-    ):
+    if not is_greeting(greeting):
         raise ValueError("Expected at most 200 ASCII characters without '<' and '['")
 
 
@@ -288,13 +283,7 @@ def _check_domain(domain: str) -> None:
 
 
 def _check_implementation(implementation: str) -> None:
-    """RFC 2449 section 6.9: one word, or nothing for no announcement."""
-    if (
-        not implementation.isascii()
-        or not implementation.isprintable()
-        or " " in implementation
-        or len(implementation) > 200
-    ):
+    if not is_implementation(implementation):
         raise ValueError("Expected one word of at most 200 ASCII characters, or an empty string")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from restante.protocol.server.settings import require_count, require_switch
 from restante.server.limits.counters import AddressLimit, CountLimit, LoginDelay
 from restante.server.limits.throttle import Throttle
 from restante.server.system.process import files_for_connections, spare_files
@@ -62,7 +63,12 @@ class ServerLimits:
 
         `connections` are allowed in all, `connections_per_address` from one client address, and
         `sessions_per_user` for one account. `count_loopback` counts clients of this machine too.
+        Raises ValueError: a value is invalid.
         """
+        require_count("connections", connections)
+        require_count("connections_per_address", connections_per_address)
+        require_count("sessions_per_user", sessions_per_user)
+        require_switch("count_loopback", count_loopback)
         return cls(
             connections=CountLimit(connections),
             addresses=AddressLimit(connections_per_address, count_loopback=count_loopback),

@@ -6,6 +6,7 @@ import hashlib
 import ssl
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from cryptography import x509
@@ -18,7 +19,6 @@ from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from restante.server.tls.key_fitting import Fitting
 
@@ -50,10 +50,17 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """The files of a certificate, with its chain, and its private key; both PEM."""
+    """The files of a certificate, with its chain, and its private key; both PEM.
+
+    A path may be a text, too.
+    """
 
     certificate: Path
     key: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "certificate", Path(self.certificate))
+        object.__setattr__(self, "key", Path(self.key))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
