@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -351,6 +352,14 @@ def test_a_wrong_address_is_an_error(url: str) -> None:
     """An address that cannot be used is found at start."""
     with pytest.raises(ValueError, match=url):
         ObjectBodies(url, None)
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Object storage without its library is a mistake of the configuration, as an address is."""
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.delitem(sys.modules, "restante.storage.cluster.object_store", raising=False)
+    with pytest.raises(ValueError, match=r"requires obstore; pip install 'restante\[cluster\]'$"):
+        ObjectBodies("s3://mail", None)
 
 
 @pytest.mark.parametrize("setting", ['token = ""', "allow_http = true", 'token = "Microsoft"'])

@@ -265,8 +265,11 @@ def _backend(url: str, secret: Secret | None) -> ObjectBackend:
         from restante.storage.cluster.object_folder import ObjectFolder
 
         return ObjectFolder(url)
-    from restante.storage.cluster.object_store import ObjectStore
-
+    try:
+        from restante.storage.cluster.object_store import ObjectStore
+    except ImportError as error:
+        hint = "pip install 'restante[cluster]'"
+        raise ValueError(f"object storage requires {error.name}; {hint}") from error
     return ObjectStore(url, secret)
 
 
