@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -96,16 +94,3 @@ def test_empty_host() -> None:
     ended = pop3("dev", "--host", "", "--port", 0, POP3_WEB_PASSWORD="secret")
     assert (ended.code, ended.out) == (2, "")
     assert "--host is empty; give an IP address" in ended.err
-
-
-def test_older_click() -> None:
-    """All commands can be imported with click 8.2, whose ParamType is not generic."""
-    program = """
-import importlib, pkgutil
-import click
-click.ParamType.__class_getitem__ = None
-import restante.cli
-for module in pkgutil.walk_packages(restante.cli.__path__, "restante.cli."):
-    importlib.import_module(module.name)
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,7 +10,7 @@ import click
 UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
+class Size(click.ParamType[int]):
     """A number of octets. The suffixes k, M and G stand for powers of 1024."""
 
     name = "size"

@@ -11,7 +11,7 @@ import click
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
+class Moment(click.ParamType[float]):
     """A date or time in the form of ISO 8601, or an age such as 90m, 12h or 3d.
 
     A time without a zone is local. The value is in seconds since 1970.
@@ -34,7 +34,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older ones of click 
             self.fail(f"{value!r} {text}.", param, ctx)
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
+class Duration(click.ParamType[float]):
     """A time span such as 90s, 5m, 12h or 30d."""
 
     name = "duration"

@@ -10,7 +10,7 @@ import click
 LONGEST = 86_400  # a day
 
 
-class NonEmptyText(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
+class NonEmptyText(click.ParamType[str]):
     """A text that is not blank."""
 
     name = "text"
@@ -33,7 +33,7 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class Seconds(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
+class Seconds(click.ParamType[float]):
     """A number of seconds above 0, or with `zero` from 0 on, up to a day."""
 
     name = "number of seconds"
