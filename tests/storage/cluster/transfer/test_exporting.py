@@ -169,6 +169,22 @@ def test_a_maildrop_that_is_being_moved(pair: ShardPair) -> None:
     asyncio.run(test())
 
 
+def test_a_move_meanwhile(pair: ShardPair) -> None:
+    """Mail that moves during its export is a problem, and not mail that a client has removed."""
+
+    class Moving(MemoryTarget):
+        def open(self, owner: str) -> MemoryTarget:
+            asyncio.run(pair.move("second"))
+            return super().open(owner)
+
+    async def test() -> None:
+        await deliver(pair, b"one\n")
+        with pytest.raises(ClusterError, match="was moved meanwhile; run this again"):
+            await export(pair, Moving(), [])
+
+    asyncio.run(test())
+
+
 def test_removed_mail(pair: ShardPair) -> None:
     """A message that the cluster no longer has leaves the export, even the last one."""
 

@@ -42,8 +42,8 @@ select c.number, c.content from body c join box b on b.id = c.box
 where b.owner = $1 and c.number = any ($2)
 """
 STILL_THERE = """
-select m.number from message m join box b on b.id = m.box
-where b.owner = $1 and m.number = any ($2)
+select m.number from box b left join message m on m.box = b.id and m.number = any ($2)
+where b.owner = $1
 """
 
 
@@ -161,15 +161,17 @@ class MaildropExport:
         """Report bodies in the database that are not what their rows say, and leave them out.
 
         A message without a body may be one that a client has removed meanwhile.
+        Raises ClusterError.
         """
         missing = [row["number"] for row in rows if row["number"] not in contents]
-        with cluster_errors():
-            message_rows = (
-                await self._database.fetch(STILL_THERE, self._owner, missing, patience=PATIENCE)
-                if missing
-                else []
-            )
-        damaged = {row["number"]: "its body in the database is missing" for row in message_rows}
+        damaged = {}
+        if missing:
+            with cluster_errors():
+                call = (STILL_THERE, self._owner, missing)
+                message_rows = await self._database.fetch(*call, patience=PATIENCE)
+                if not message_rows:  # not even one of the box
+                    raise StoreError("the mail was moved meanwhile; run this again")
+            damaged = {row["number"]: "its body in the database is missing" for row in message_rows}
         for row in rows:
             content = contents.get(row["number"])
             if content is not None and len(content) != row["stored"]:
