@@ -8,7 +8,8 @@ LOGIN = (
         why="This is the correct behaviour: a password must not travel unencrypted.",
         admin="Nothing, if clients are meant to use TLS. If a proxy ends their TLS, let the server "
         "trust the proxy: it does not know of that TLS.",
-        you="Use pop3s:// (port 995), or STLS on port 110.",
+        you="Use pop3s:// (port 995), or STLS on port 110. If the connection has TLS, report the "
+        "reply above to the administrator.",
     ),
     Explanation(
         "auth-failed", 7, "The name or the password is wrong. The server does not say which.",

@@ -75,10 +75,11 @@ ENCRYPTION = (
         "certificate revocation lists. `pop3 check` asks neither them nor OCSP.",
     ),
     Explanation(
-        "tls-wronghost", 5, "The server is up, but its certificate has another name.",
+        "tls-wronghost", 5, "A server answers, but its certificate has another name.",
         why="Mail programs warn users, or refuse to connect and do not say why.",
         admin="Add the name to the certificate.",
-        you="Compare the name that you typed with the provider's instructions.",
+        you="Compare the name that you typed with the provider's instructions. On a Wi-Fi with a "
+        "sign-in page, sign in first.",
         more="A name from the certificate is suggested only if it is in the domain of the host or "
         "of the address. Anyone can get a certificate for a domain of their own.",
     ),
