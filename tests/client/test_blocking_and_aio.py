@@ -301,6 +301,20 @@ def test_a_dead_port_and_a_dead_name_say_which() -> None:
     assert failing(lambda: blocking.connect(wrong, "pw")).id in ("dns-nxdomain", "dns-temp")
 
 
+def test_retryable() -> None:
+    """A call may succeed later if the server is being restarted, or the network was away."""
+    from support.process import free_port
+
+    refused = failing(lambda: blocking.connect(url(free_port()), "pw"))
+    with faulty_server("greeting-err") as server:
+        rejected = failing(lambda: blocking.connect(server.url, PASSWORD))
+    away = failing(lambda: blocking.connect("pop3s://ann@255.255.255.255", "pw"))
+    assert [refused.id, rejected.id, away.id] == ["tcp-refused", "greet-err", "tcp-unreachable"]
+    assert refused.retryable
+    assert rejected.retryable
+    assert away.retryable
+
+
 def test_messages_of_the_second_kind_are_unstuffed() -> None:
     """Dot-stuffing is removed from a message."""
     with faulty_server() as server, blocking.connect(server.url, PASSWORD) as drop:

@@ -74,8 +74,9 @@ class Phase(StrEnum):
 RETRYABLE = frozenset(
     {
         "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
-        "greet-none", "locked", "login-delay", "msg-truncated", "oauth-busy", "oauth-network",
-        "out-of-time", "stalled", "sys-temp", "tcp-reset", "tcp-timeout", "tls-noreply",
+        "greet-err", "greet-none", "locked", "login-delay", "msg-truncated", "oauth-busy",
+        "oauth-network", "out-of-time", "stalled", "sys-temp", "tcp-refused", "tcp-reset",
+        "tcp-timeout", "tcp-unreachable", "tls-noreply",
     }
 )  # fmt: skip
 """Ids of failures that may well be gone when the client tries again later."""

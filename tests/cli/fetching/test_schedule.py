@@ -142,6 +142,17 @@ def test_a_failure_lengthens_its_own_pause(runs: Runs, at_once: int) -> None:
     assert 2 <= runs.begun.count("bad") < 20
 
 
+def test_no_network(runs: Runs) -> None:
+    """Without a network the pause stays, so mail comes soon after the network is back."""
+    runs.does["away"] = lambda: "tcp-unreachable"
+    ended = runs.schedule(runs.account("away"), runs.account("good"), at_once=1, pause=0.01)
+    for _ in range(60):
+        next(ended)
+    signal.raise_signal(signal.SIGTERM)
+    assert list(ended) == []
+    assert runs.begun.count("away") >= 20
+
+
 def test_signals(runs: Runs) -> None:
     """SIGUSR1 ends the pauses, and SIGTERM the runs; the journal knows the next run meanwhile."""
 

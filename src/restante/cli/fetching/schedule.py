@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from restante.cli.fetching.stopper import Stopper
 
 LONGEST_PAUSE = 3600.0  # seconds between two runs of which the first one failed
+NO_NETWORK = frozenset({"dns-temp", "tcp-unreachable"})
+"""Failures that cost the server nothing, such as those of a laptop that is not connected."""
 JITTER = 0.1  # of a pause: not all programs of the world ask at the full minute
 
 
@@ -133,7 +135,7 @@ class Schedule:
         return True
 
     def _finish(self, turn: Turn, result: AccountResult) -> AccountResult:
-        """Plan the next run of an account. A failure makes the pause before it longer."""
+        """Plan the next run of an account. A failure at the server makes its pause longer."""
         if self._pause is None:
             return result
         turn.account = result.account
@@ -143,7 +145,8 @@ class Schedule:
         import random  # a single run needs none
 
         longest = max(1.0, LONGEST_PAUSE / self._pause)
-        turn.longer = min(turn.longer * 2, longest) if result.error else 1.0
+        if result.error not in NO_NETWORK:
+            turn.longer = min(turn.longer * 2, longest) if result.error else 1.0
         seconds = self._pause * turn.longer * (1 + JITTER * random.random())  # noqa: S311  # no secret
         turn.due = time.monotonic() + seconds
         self._turns.append(turn)
