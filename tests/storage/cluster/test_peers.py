@@ -1,4 +1,4 @@
-"""All nodes share delays, quotas, failed logins, kicks, and rounds of recurring tasks."""
+"""All nodes share delays, failed logins, kicks, and rounds of recurring tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from restante.storage.age_limit import DAY
 from restante.storage.cluster import ClusterStore, peers
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.peers import Peers
-from restante.storage.errors import BusyError, QuotaError, StoreError, TooSoonError
+from restante.storage.errors import BusyError, StoreError, TooSoonError
 from support.cluster import execute, settings
 
 LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire
@@ -26,11 +26,11 @@ PAIR, OTHER = bytes(16), bytes(range(16))
 Work = Callable[[ClusterStore, ClusterStore], Awaitable[None]]
 
 
-def at_two_nodes(dsn: Secret, work: Work, **changes: object) -> None:
+def at_two_nodes(dsn: Secret, work: Work) -> None:
     """Do something with the stores of two nodes."""
 
     async def run() -> None:
-        first, second = (ClusterStore(settings(dsn, **changes)) for _ in range(2))
+        first, second = (ClusterStore(settings(dsn)) for _ in range(2))
         async with first.open(), second.open():
             await work(first, second)
 
@@ -93,53 +93,6 @@ def test_expiry_is_no_login(dsn: Secret) -> None:
         (await second.acquire_delayed("ann", 1, 60)).release()
 
     at_two_nodes(dsn, work)
-
-
-@pytest.mark.parametrize("quota", [{"quota_octets": 50}, {"quota_messages": 2}])
-def test_quota(dsn: Secret, quota: dict[str, int]) -> None:
-    """A delivery over the quota of the settings is refused, until mail was removed."""
-
-    async def work(first: ClusterStore, second: ClusterStore) -> None:
-        for node in (first, second):
-            await node.deliver("ann", LETTER)
-        with pytest.raises(QuotaError):
-            await first.deliver("ann", LETTER)
-        maildrop = await second.acquire("ann", 1)
-        assert maildrop.contents.octets == 42
-        await maildrop.remove([0])
-        maildrop.release()
-        await first.deliver("ann", LETTER)
-
-    at_two_nodes(dsn, work, **quota)
-
-
-def test_quota_of_one_owner(dsn: Secret) -> None:
-    """An owner's own quota counts instead of that of the settings, also for a new maildrop."""
-
-    async def work(first: ClusterStore, second: ClusterStore) -> None:
-        await first.set_quota("ann", 100, None)
-        for _ in range(4):
-            await second.deliver("ann", LETTER)
-        with pytest.raises(QuotaError):
-            await second.deliver("ann", LETTER)
-        await first.set_quota("ann", None, None)
-        for owner in ("ann", "bob"):
-            with pytest.raises(QuotaError):
-                await second.deliver(owner, LETTER)
-
-    at_two_nodes(dsn, work, quota_octets=20)
-
-
-def test_quota_and_many_deliveries(dsn: Secret) -> None:
-    """Deliveries at the same time do not exceed a quota together."""
-
-    async def work(first: ClusterStore, second: ClusterStore) -> None:
-        deliveries = [node.deliver("ann", LETTER) for _ in range(8) for node in (first, second)]
-        results = await asyncio.gather(*deliveries, return_exceptions=True)
-        assert sum(isinstance(result, str) for result in results) == 5
-        assert sum(isinstance(result, QuotaError) for result in results) == 11
-
-    at_two_nodes(dsn, work, quota_messages=5)
 
 
 def test_owners_with_old_mail(dsn: Secret) -> None:

@@ -75,8 +75,9 @@ def test_mail_over_a_quota_leaves_no_body(dsn: Secret, tmp_path: Path) -> None:
     """Mail to a full maildrop does not fill the bucket."""
 
     async def test() -> None:
-        store = ClusterStore(settings(dsn, objects=str(tmp_path), inline=0, quota_messages=1))
+        store = ClusterStore(settings(dsn, objects=str(tmp_path), inline=0))
         async with store.open():
+            await store.set_quota("ann", None, 1)
             await store.deliver("ann", LETTER)
             with pytest.raises(QuotaError):
                 await store.deliver("ann", LETTER)

@@ -156,7 +156,6 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
     section = config.cluster
     if section.postgresql_dsn_file is None:
         raise ConfigError(["cluster.postgresql_dsn_file: missing; a cluster requires it"])
-    default = default_quota(config)
     with importing("cluster", "mail.format: a cluster"):
         from restante.storage.cluster import ClusterSettings
     settings = ClusterSettings(
@@ -167,8 +166,6 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
         lease=section.lease,
         grace=section.grace,
         connections=section.connections,
-        quota_octets=default.octets,
-        quota_messages=default.messages,
         pooler=section.pooler,
         keep_deleted=config.mail.keep_deleted is not None,
     )
@@ -320,14 +317,17 @@ def build_quotas(
     """Return the check of quotas at delivery, None if no account can have a quota."""
     accounts = unwrap(accounts)
     default, policy = default_quota(config), config.delivery.over_quota
-    follow = config.mail.maildirsize == "follow"
-    is_used = default.is_limited or isinstance(accounts, KnowsQuotas) or follow or policy != "defer"
+    removes = policy == "remove-oldest" and config.mail.format == "cluster"  # of a box's own quota
+    ask_store = config.mail.maildirsize == "follow" or removes
+    is_used = (
+        default.is_limited or isinstance(accounts, KnowsQuotas) or ask_store or policy != "defer"
+    )
     if not isinstance(store, KeepsQuota) or not is_used:
         return None
     from restante.delivery.quota import QuotaDelivery
 
     return QuotaDelivery(
-        store=store, accounts=accounts, log=log, default=default, policy=policy, ask_store=follow
+        store=store, accounts=accounts, log=log, default=default, policy=policy, ask_store=ask_store
     )
 
 

@@ -29,8 +29,6 @@ class ClusterSettings:
         lease: the time after which a silent node has lost its maildrops.
         grace: the time that the object store keeps a removed body.
         connections: the limit of connections to PostgreSQL of a process, beside one for its beat.
-        quota_octets: what a maildrop without its own quota may hold, on the wire; None: any amount.
-        quota_messages: the same in messages.
         pooler: PgBouncer or the like is in front of PostgreSQL: no prepared statements, and no
             settings of a connection.
         keep_deleted: keep removed messages until a sweep deletes them.
@@ -45,8 +43,6 @@ class ClusterSettings:
     lease: float = LEASE
     grace: float = GRACE
     connections: int = CONNECTIONS
-    quota_octets: int | None = None
-    quota_messages: int | None = None
     pooler: bool = False
     keep_deleted: bool = False
     shards: Mapping[str, ClusterSettings] = field(default_factory=dict)

@@ -199,7 +199,7 @@ class ShardedStore:
             yield owners
 
     async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
-        """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
+        """Give an owner a quota; 0 stands for no limit, None for no own one. Raises StoreError."""
         await self._use(owner, lambda store: store.set_quota(owner, octets, messages))
 
     async def claim_round(self, task: str, seconds: float) -> bool:

@@ -167,9 +167,11 @@ class ClusterStore(RemovedMail, NodeRequests):
             raise
 
     async def deliver(self, owner: str, message: bytes) -> str:
-        """Store a message and return its unique-id. Raises OverQuotaError, StoreError."""
-        quota = Quota(self._settings.quota_octets, self._settings.quota_messages)
-        return await self._deliver(owner, message, quota)
+        """Store a message and return its unique-id.
+
+        Raises OverQuotaError: the maildrop has a quota of its own. Raises StoreError.
+        """
+        return await self._deliver(owner, message, Quota())
 
     async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
         """Do the same within a quota, unless the maildrop has its own.
@@ -278,7 +280,7 @@ class ClusterStore(RemovedMail, NodeRequests):
             await (await self._ready()).node.free_unused(owner)
 
     async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
-        """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
+        """Give an owner a quota; 0 stands for no limit, None for no own one. Raises StoreError."""
         await (await self._ready()).database.fetch(SET_QUOTA, owner, octets, messages)
 
     @property
