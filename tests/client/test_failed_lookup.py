@@ -144,7 +144,7 @@ def test_invalid_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for text in ("", "nameserver not-an-address\n"):
         settings.write_text(text)
         with monkeypatch.context() as patch:
-            patch.setattr(Resolver, "read_resolv_conf", lambda self, _: read(self, settings))
+            patch.setattr(Resolver, "read_resolv_conf", lambda self, _: read(self, str(settings)))
             assert "no usable name server" in describe_failure("pop.example.com", 2)
             with pytest.raises(LookupFailedError, match="no usable name server"):
                 NetworkSources(2).mx("example.com")

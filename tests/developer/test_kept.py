@@ -83,7 +83,7 @@ def test_a_long_line() -> None:
     """A long line is cut, and what a terminal obeys is escaped."""
     table = SessionTable(EventFeed())
     record = table.open("POP3", "")
-    record.add("C", "\x1b[2J" + "x" * LONGEST_LINE)
+    record.add("C", "\x1b[2J" + "x" * 2 * LONGEST_LINE)
     (line,) = table.all()[0].lines
     assert line.text.startswith("\\x1b[2J")
     assert len(line.text) < LONGEST_LINE + 40

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
+import msgspec
 import pytest
 import structlog
 from structlog.testing import capture_logs
@@ -15,7 +17,11 @@ from structlog.testing import capture_logs
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import UnavailableError
 from restante.protocol.secret import Secret
-from restante.server.composition.account_sources import build_hash_upgrader, build_ldap_accounts
+from restante.server.composition.account_sources import (
+    build_hash_upgrader,
+    build_ldap_accounts,
+    build_sql_hash_upgrader,
+)
 from restante.server.config.account_sections import AccountsSection, LdapSection
 from support.programs import need_module
 
@@ -47,6 +53,32 @@ def test_replaced_hashes_are_logged(tmp_path: Path) -> None:
 def test_hashes_stay(tmp_path: Path) -> None:
     """Without the setting nothing replaces hashes."""
     assert build_hash_upgrader(AccountsSection(users=tmp_path), structlog.get_logger()) is None
+
+
+class Database:
+    """A database that keeps the changes that are asked of it."""
+
+    def __init__(self) -> None:
+        self.queries: list[str] = []
+
+    async def change(self, query: str, parameters: Sequence[object], ends: float) -> None:
+        self.queries.append(query)
+
+
+@pytest.mark.parametrize("setting", ["postgresql_upgrade", "mysql_upgrade"])
+def test_hashes_in_a_database(setting: str) -> None:
+    """Weak hashes in a database are replaced by the query of its setting."""
+    section = msgspec.convert({"upgrade_hashes": True, setting: "UPDATE"}, AccountsSection)
+    database = Database()
+
+    async def replace() -> None:
+        upgrader = build_sql_hash_upgrader(section, structlog.get_logger())
+        upgrader.replace(cast("Any", database), "ann", WEAK, Secret(b"secret"))
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*others)
+
+    asyncio.run(replace())
+    assert database.queries == ["UPDATE"]
 
 
 START_TLS = b"1.3.6.1.4.1.1466.20037"  # RFC 4511 section 4.14.1

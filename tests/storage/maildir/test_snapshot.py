@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -305,6 +306,23 @@ def test_new_message_updates_snapshot(box: Box, monkeypatch: pytest.MonkeyPatch)
     box.put("new/125.b,W=9", b"A: b\n\nx\n")
     assert box.uids()[26] == "125.b,W=9"
     assert len(box.sizes()) == 51
+
+
+def test_message_that_moves_meanwhile(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that gets a flag while new names are read is in the list."""
+    box.put("cur/1.a:2,S")
+    settled(box)
+    moving = box.put("new/2.b")
+    update = refresh.update
+
+    def update_during_move(*details: Any) -> Any:
+        between = moving.rename(box.folder / "tmp" / "2.b")
+        found = update(*details)
+        between.rename(box.folder / "cur" / "2.b:2,S")
+        return found
+
+    monkeypatch.setattr(refresh, "update", update_during_move)
+    assert box.uids() == ["1.a", "2.b"]
 
 
 @pytest.mark.parametrize("fresh", ["new", "cur", "uidlist"])

@@ -117,6 +117,17 @@ def test_mail_of_other_programs(box: Box) -> None:
     assert deliver(box, Quota(110)).usage == MailUsage(36, 2)
 
 
+def test_a_change_in_the_moment_of_the_sum(box: Box) -> None:
+    """Mail is counted before it is rejected if another change has the very time of the sum."""
+    counting(box)
+    removed = box.put("new/1.a,S=80")
+    assert deliver(box).usage == MailUsage(98, 2)
+    removed.unlink()
+    for place in (box.folder / "new", box.folder / "cur", own_file(box)):
+        os.utime(place, (1, 1))
+    assert deliver(box).usage == MailUsage(36, 2)
+
+
 def test_a_look_a_minute(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far from the quota, the folders are counted once a minute at most."""
     now = counting(box)

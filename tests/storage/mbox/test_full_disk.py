@@ -254,6 +254,15 @@ def test_too_little_room_to_move(box: Box, monkeypatch: pytest.MonkeyPatch) -> N
     assert box.texts() == [*LETTERS[:4], LETTERS[5]]
 
 
+def test_neighbours_in_place(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removed messages that are neighbours count as one, so their number does not matter."""
+    box.write(*LETTERS)
+    no_room(monkeypatch, box)
+    monkeypatch.setattr(in_place_removal, "MAX_STEPS", 2)
+    box.remove(0, 1, 2)
+    assert box.texts() == LETTERS[3:]
+
+
 def in_place(work: Callable[[], object]) -> Callable[[], object]:
     """Return the same work for a disk on which no new file can be written."""
 
