@@ -229,10 +229,9 @@ servername = "mail.club.example"     # --servername
 
 In a URL the last "@" separates user and host, so a user name may contain one: `pop3://info@example.com@127.0.0.1:1110`.
 
-The password comes from the first of these that is given: `--password-command`, `--password-file`,
-`--password-stdin`, the environment variable `POP3_PASSWORD`, `--netrc`, `--keyring`, a prompt. An
-option that is typed goes before the `password_command` of `accounts.toml`. After
-`pop3 login ACCOUNT` no password is required: see [Sign in](../how-to/sign-in.md).
+The password comes from the option that is typed: `--password-command`, `--password-file`, `--password-stdin`, `--netrc` or
+`--keyring`. Without one, it comes from the first of these: the `password_command` of `accounts.toml`, the environment variable
+`POP3_PASSWORD`, a prompt. After `pop3 login ACCOUNT` no password is required: see [Sign in](../how-to/sign-in.md).
 
 ## Exit codes
 

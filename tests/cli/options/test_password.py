@@ -72,6 +72,19 @@ def test_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
         password_getter({**KEYRING}, lambda: TARGET)()
 
 
+def test_option_before_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password in the environment may be another account's, so an option goes before it."""
+    monkeypatch.setenv("POP3_PASSWORD", "another's")
+    monkeypatch.setitem(sys.modules, "keyring", keyring_with(lambda *_: "hunter22"))
+    assert password_getter({**KEYRING}, lambda: TARGET)() == "hunter22"
+
+
+def test_two_options() -> None:
+    """Two options for the password are an error: one would be ignored in silence."""
+    with pytest.raises(click.UsageError, match="exclude each other"):
+        password_getter({**KEYRING, "password_stdin": True}, lambda: TARGET)
+
+
 def test_keyring_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A keyring that is locked is an error with what to do, and without its words."""
 

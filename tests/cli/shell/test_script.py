@@ -57,6 +57,22 @@ def test_interrupted_script(tmp_path: Path) -> None:
     assert server.commands[-1] == "NOOP"
 
 
+def test_full_disk_of_the_output(account: str, tmp_path: Path) -> None:
+    """Output that cannot be written ends a script with an error, as it ends other commands."""
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [POP3, "shell", account],
+            input=b"ls\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path),
+            cwd=tmp_path,
+            check=False,
+        )
+    assert ended.returncode == 12
+    assert ended.stderr.startswith(b"pop3: the output cannot be written")
+
+
 @pytest.mark.parametrize("end", [(), ("quit",), ("QUIT",)])
 def test_a_script_deletes_nothing_without_commit(
     account: str, maildir: Path, tmp_path: Path, end: tuple[str, ...]

@@ -84,9 +84,17 @@ def add_stored_options(params: dict[str, Any], stored: Mapping[str, object]) -> 
 def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
     """Return a function that gets the password when it is needed, once.
 
-    Removes its options from `params`. Raises click.UsageError when it is called: there is none.
+    Removes its options from `params`. Raises click.UsageError: two options are given, or, when it
+    is called, there is no password.
     """
     values = {option.name: params.pop(option.name) for option in options_of(password_options)}
+    given = [
+        option.opts[0]
+        for option in options_of(password_options)
+        if values[option.name] not in (None, False)
+    ]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other; use one")
     if values["password"] is not None:
         click.echo(
             "warning: other users of this machine can see the password of --password; "
@@ -104,15 +112,15 @@ def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Cal
 
 
 def _read_password(values: dict[str, Any], target: Target) -> str:
-    """Return the password of the first source that was named; a person comes last."""
+    """Return the password of the option that was given, else of the environment or a person."""
     sources: list[tuple[object, Callable[[], str]]] = [
         (values["password"] is not None, lambda: str(values["password"])),
         (values["password_command"] is not None, lambda: _from_command(values["password_command"])),
         (values["password_file"], lambda: read_password_file(values["password_file"])),
         (values["password_stdin"], lambda: _read_line(sys.stdin.buffer)),
-        (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
         (values["netrc"], lambda: _from_netrc(target)),
         (values["keyring"], lambda: _from_keyring(target)),
+        (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
     ]
     password = next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
     if not password:

@@ -65,8 +65,6 @@ def run_line(session: ShellSession, line: str) -> bool:
         with _show_warnings(session):
             dispatch.dispatch(session, line)
         return True
-    except BrokenPipeError:  # the reader of the output is gone
-        raise
     except KeyboardInterrupt:
         _handle_interrupt(session)
     except (ShellError, LocalError) as trouble:
@@ -77,6 +75,8 @@ def run_line(session: ShellSession, line: str) -> bool:
     except RemoteError as error:
         _handle_lost_connection(session, error)
     except OSError as error:
+        if error.filename is None:  # it is the output's: nothing can be shown any more
+            raise
         session.screen.show_error(describe(error))
     if session.in_reply:  # a reply was broken off
         _disconnect(session)
