@@ -115,8 +115,6 @@ def with_x_uidl(entries: Iterable[MboxEntry], own: Sequence[str]) -> tuple[str, 
 def is_still_there(file: int, entry: MboxEntry) -> bool:
     """Return whether the file has the same message at the same place. Raises OSError."""
     line = pread_exactly(file, entry.text - entry.start, entry.start)
-    if from_line.length(line) == 0:
-        return False
     follows = pread_exactly(file, from_line.LONGEST, entry.next)
     if follows and not from_line.length(follows):
         return False
