@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,12 +13,12 @@ import pytest
 from restante.client.greeting import read_greeting
 from restante.client.io import ClientIO, Finished, IOSteps, ReadBytes, WriteBytes, advance
 from restante.client.options import Options, parse_url
-from restante.client.session import ClientSession
-from restante.client.tls import ClientTlsLayer
+from restante.client.session import ClientSession, secure
+from restante.client.tls import ClientTlsLayer, verifying_context
 from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.fault import GOOD
 from restante.net.tls_trust import create_verifying_context
-from restante.protocol.client.effects import Dialogue, Peek
+from restante.protocol.client.effects import Dialogue, Peek, Send
 from restante.protocol.client.operations import MessageEnd, list_, retr, stat
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -180,3 +181,16 @@ def test_half_a_record_is_no_silence() -> None:
     assert server.run(server.session.carry_out(list_()), reply, dot[:9], dot[9:]) == {}
     assert not server.session.oddities
     assert not server.session.has_unread
+
+
+def test_authorities_in_a_device() -> None:
+    """A device in place of a file of authorities is an error that says so."""
+    with pytest.raises(OSError, match="it is a device; name a regular file"):
+        verifying_context(os.devnull)
+
+
+def test_stls_is_tried_without_capabilities() -> None:
+    """STLS is tried at another machine without CAPA, though passwords may go in clear text."""
+    options = Options(capa=False, insecure_plaintext=True)
+    session = ClientSession(parse_url("pop3://ann@mail.example.com"), options)
+    assert next(secure(session)) == Send(b"STLS\r\n")

@@ -104,6 +104,14 @@ def test_tls() -> None:
         assert not server.leaked
 
 
+def test_moved_numbers() -> None:
+    """After UIDL, each number is that of the other message, for all commands that read or mark."""
+    with serving(find("numbers-move")) as server:
+        received = said(server, *LOGIN, "RETR 1", "UIDL", "RETR 1", "TOP 1 9", "DELE 1", "QUIT")
+    assert [received.count(b"BEGIN-%d" % number) for number in (1, 2)] == [1, 2]
+    assert server.removed == [SAMPLES[1]]
+
+
 def test_refused_command_has_no_effect() -> None:
     """A rule that refuses keeps the command from the server, which marks nothing."""
     with serving(find("DELE 1: -ERR no")) as server:

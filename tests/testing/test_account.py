@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import os
@@ -185,6 +186,21 @@ def test_tokens(mechanism: str) -> None:
         ):
             pass
         assert account.token not in server.transcript
+
+
+def test_token_without_a_user() -> None:
+    """OAUTHBEARER without a user logs in as the owner of the token."""
+    with testing.serving(tls=True, offer=["OAUTHBEARER"]) as server:
+        server.account("bob").deliver(LETTER)
+        account = server.account()
+        client = poplib.POP3(account.host, account.port, timeout=20)
+        client.stls(ssl.create_default_context(cafile=server.certificate))
+        response = base64.b64encode(f"n,,\1auth=Bearer {account.token}\1\1".encode())
+        client.sock.sendall(b"AUTH OAUTHBEARER %s\r\n" % response)
+        assert client.file.readline().startswith(b"+OK")
+        assert client.stat() == (0, 0)
+        client.quit()
+        assert account.sessions
 
 
 def test_passwords_in_clear_text_can_be_refused() -> None:

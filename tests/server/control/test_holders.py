@@ -47,6 +47,17 @@ def test_take_over() -> None:
         live.wait_for_log('end="a new login of the user"', "deleted=0")
 
 
+def test_take_over_from_another_program() -> None:
+    """A maildrop that no session holds stays with the program that holds it."""
+    with serving(lock_timeout=0, take_over=True) as live:
+        live.add("ann", "secret", LETTER)
+        held = live.call(live.context.store.acquire("ann", 0))
+        with live.connect() as client:
+            client.read_line()
+            assert log_in(client, "ann").startswith(b"-ERR [IN-USE]")
+        live.loop.call_soon_threadsafe(held.release)
+
+
 class JunkPasswords(Passwords):
     """Opens the junk maildrop for a name with its suffix."""
 
