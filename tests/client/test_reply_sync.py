@@ -19,6 +19,7 @@ from restante.client.session import ClientSession
 from restante.protocol.client import operations
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import (
+    END_OF_REPLY,
     REST_OF_MESSAGE,
     ClientEffect,
     Dialogue,
@@ -34,15 +35,16 @@ from support.faulty_server import HELLO, PASSWORD, faulty_server
 TARGET = parse_url("pop3://ann@127.0.0.1")
 
 
-def steps(dialogue: Dialogue[Any], said: bytes) -> list[ClientEffect]:
-    """Return the steps of a dialogue; `said` is the answer to its first Receive."""
+def steps(dialogue: Dialogue[Any], said: bytes, later: bytes = b"") -> list[ClientEffect]:
+    """Return the steps; `said` is the answer to Receive, `later` to a look for an end."""
     found: list[ClientEffect] = []
     answer: bytes | None = None
     try:
         while True:
             step = next(dialogue) if answer is None else dialogue.send(answer)
             found.append(step)
-            answer = said if isinstance(step, Receive) else b""
+            ends = later if step == Peek(END_OF_REPLY) else b""
+            answer = said if isinstance(step, Receive) else ends
     except StopIteration:
         return found
 
@@ -62,6 +64,15 @@ def test_expected_length_needs_no_wait() -> None:
 def test_a_message_of_another_length_is_waited_behind(promised: int | None) -> None:
     """Its end may be a line that was not stuffed, with the rest still on its way."""
     assert retrieved(promised)[-1] == Peek(REST_OF_MESSAGE)
+
+
+def test_a_dot_within_a_message() -> None:
+    """A dot after the announced octets ends a message only if nothing comes for a moment."""
+    begin, rest = b"Subject: a\r\n\r\nhello.\r\n", b"more\r\n"
+    dialogue = carry_out(ServerPeer(), operations.retr(1, len(begin) - len(b".\r\n")))
+    found = steps(dialogue, b"+OK\r\n" + begin, rest + b".\r\n")
+    chunks = (step.octets for step in found if isinstance(step, MessageChunk))
+    assert b"".join(chunks) == begin + rest
 
 
 def box() -> MaildropState:

@@ -77,3 +77,10 @@ def test_a_late_greeting(way: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
         port = running.tls_port if way == "implicit" else running.port
         report = ask(port or 0, tls=way, options=options)
     assert report.id == "ok"
+
+
+def test_capabilities_that_end_the_connection() -> None:
+    """After a second connection, without CAPA, the step of TLS reports what TLS fails at."""
+    with server_of("closed-at-capa", tls=GOOD.serving()) as running:
+        report = ask(running.port, tls="starttls", options={"require_tls": True})
+    assert [step.phase for step in report.steps if step.outcome == "failure"] == ["tls"]

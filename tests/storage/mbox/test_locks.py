@@ -288,6 +288,21 @@ def test_own_dead_dotlock_is_stale(box: Box) -> None:
     assert box.beside() == []
 
 
+def test_a_dead_lock_that_another_removes(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock of a dead process may go while the server removes it."""
+    box.write(ONE)
+    Path(f"{box.file}.lock").write_bytes(b"99999999\nrestante\n")
+    unlink = os.unlink
+
+    def unlink_too_late(name: str, **options: int) -> None:
+        unlink(name, **options)
+        if name == "ann.lock":
+            unlink(name, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink_too_late)
+    assert box.texts() == [ONE]
+
+
 def test_a_session_lock_that_was_left_over_is_nobodys(box: Box) -> None:
     """The lock file of a killed server does not lock the mbox."""
     box.write(ONE)
