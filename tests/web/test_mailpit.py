@@ -336,6 +336,7 @@ def test_json_is_read_as_in_go() -> None:
     odd_values: tuple[object, ...] = ([], 1, {"IDs": [None]}, {"IDs": {}})
     for odd in odd_values:
         assert client.put("/api/v1/tags", json=odd).status_code == 400
+    assert client.put("/api/v1/tags/blue", json={"Name": {}}).status_code == 400
 
 
 def test_a_file_of_json_has_its_type() -> None:

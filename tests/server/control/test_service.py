@@ -274,6 +274,15 @@ def test_workers(two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not (tmp_path / "control" / f"{first}.sock").exists()
 
 
+def test_control_folder_that_is_none(tmp_path: Path) -> None:
+    """An error at the control folder has its own cause, not that of a missing one."""
+    file = tmp_path / "control"
+    file.touch()
+    ran = CliRunner().invoke(main, ["sessions", "--control", str(file)])
+    assert ran.exit_code != 0
+    assert f"{file}: Not a directory" in ran.stderr
+
+
 def test_program_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that does not read its answer is disconnected, however long the answer is."""
     monkeypatch.setattr(control_service, "PATIENCE", 0.1)
