@@ -223,6 +223,20 @@ def test_a_slow_disk_is_left_to_the_threads(box: Box) -> None:
     assert at_hand(box) is None
 
 
+def test_a_slow_message_is_left_to_the_threads(box: Box) -> None:
+    """After a message that came slowly, the event loop reads no other one itself."""
+    latency = DiskLatency(long=60)
+    box.store = MaildirStore(Layout(box.root), latency=latency)
+    box.put("new/1.a")
+    maildrop = asyncio.run(box.store.acquire("ann", 0))
+    for _ in range(disk_latency.ENOUGH):
+        latency.note(time.monotonic())
+    latency.long = 0.0
+    assert isinstance(maildrop.read(0, None), bytes)
+    assert not latency.is_fast
+    maildrop.release()
+
+
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
     """The cache forgets the least recently used maildrop first."""
     known = snapshot_cache.SnapshotCache[snapshot.MaildirSnapshot](most=5)
