@@ -159,7 +159,7 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], SUBCOMMANDS, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = f" Did you mean {near[0]}?" if near else _accounts_mistake()
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
@@ -230,6 +230,17 @@ def _is_account(word: str) -> bool:
         return word in load_entries()
     except click.UsageError:  # the file is invalid, or the user has no home
         return False
+
+
+def _accounts_mistake() -> str:
+    """Return what is wrong with the file of accounts, which may have the name, "" for nothing."""
+    from restante.cli.options.account_file import load_entries
+
+    try:
+        load_entries()
+    except click.UsageError as error:
+        return f" The names of accounts cannot be read: {error.message}"
+    return ""
 
 
 def _has_working_folder() -> bool:

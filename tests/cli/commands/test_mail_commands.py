@@ -416,6 +416,10 @@ def test_a_stored_name_opens_the_shell(live: Live, tmp_path: Path) -> None:
     ran = pop3("wrok", XDG_CONFIG_HOME=home)
     assert (ran.code, "No such command 'wrok'." in ran.err) == (2, True), ran
     assert "No such command 'chekc'. Did you mean check?" in pop3("chekc").err
+    file = tmp_path / "restante" / "accounts.toml"
+    file.write_text("[work\n")
+    ran = pop3("work", XDG_CONFIG_HOME=home)
+    assert (ran.code, f"The names of accounts cannot be read: {file}" in ran.err) == (2, True), ran
 
 
 def test_account_named_by_its_address(live: Live, tmp_path: Path) -> None:

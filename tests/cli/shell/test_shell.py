@@ -137,6 +137,12 @@ def test_ctrl_c_clears_the_line_and_keeps_the_marks(terminal: Terminal) -> None:
     assert "Unknown command" not in terminal.said
 
 
+def test_ctrl_z(terminal: Terminal) -> None:
+    """Ctrl-Z does not become a part of the line. Where jobs exist, it suspends the shell."""
+    terminal.type("NO\x1aOP")
+    terminal.expect("  > NOOP\r\n  < +OK")
+
+
 def test_the_articles_commands_work_as_typed(terminal: Terminal) -> None:
     """POP3 commands can be typed as in the article, in any case of letters."""
     for typed, said in (

@@ -33,6 +33,7 @@ def reader(session: ShellSession, redacted: Callable[[str], str]) -> Callable[[]
         input_processors=[Hide()],
         rprompt=lambda: idle_text(session.idle),
         refresh_interval=10,
+        enable_suspend=True,
     )
     return lambda: prompts.prompt(prompt_text(session))
 

@@ -237,7 +237,7 @@ def _guesses(address: MailAddress, sources: DiscoverySources, ends: float) -> Qu
         ]
         if not candidates:
             no_mx = "" if exchangers else "; the domain has no MX record, so it may have no mail"
-            nothing = f"nothing listens at {', '.join(hosts[: len(GUESSES)])}{no_mx}"
+            nothing = f"nothing answers at {', '.join(hosts[: len(GUESSES)])}{no_mx}"
             raise problem or NotFoundError(nothing)
         return sorted(candidates, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
