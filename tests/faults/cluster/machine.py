@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from restante.storage.cluster import ClusterSettings, ClusterStore
 from restante.storage.cluster.lease import BEATS
 from restante.storage.cluster.maildrop import ClusterMaildrop
-from restante.storage.errors import BusyError, LostError, MessageGoneError
+from restante.storage.errors import BusyError, LostError, MessageGoneError, StoreError
 from support.cluster import Cluster, execute
 from support.live import PATIENCE
 
@@ -70,6 +70,15 @@ class SkewedLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return super().time() + self.ahead
+
+
+async def answers(store: ClusterStore) -> bool:
+    """Return whether a store can be used."""
+    try:
+        await store.check()
+    except StoreError:
+        return False
+    return True
 
 
 @dataclass
@@ -302,6 +311,9 @@ class TwoStores(RuleBasedStateMachine):
             async with asyncio.timeout(PATIENCE):
                 while self.known_deaths < self.deaths:  # noqa: ASYNC110  # no event says so
                     await asyncio.sleep(0.001)
+                for store in self.stores:  # one that connected for all that time has given up
+                    while not await answers(store):  # noqa: ASYNC110  # nor this
+                        await asyncio.sleep(0.01)
 
         self.run(wait())
         self.dead.clear()
