@@ -26,15 +26,12 @@ class Requirement(msgspec.Struct, forbid_unknown_fields=True):
 
     text: str
     advice: str = ""  # to whom
-    toolbox: bool = False
     planned: bool = False
 
     @property
     def excuse(self) -> str:
         if self.advice:
             return f"Advice to {self.advice}."
-        if self.toolbox:
-            return "For clients only."
         return "Not built yet." if self.planned else ""
 
 

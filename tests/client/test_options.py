@@ -12,7 +12,7 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.client.options import OptionArgs, Options, merge
+from restante.client.options import OptionArgs, Options, Target, merge, parse_url
 from support.command import pop3
 from support.faulty_server import PASSWORD, faulty_server
 
@@ -183,3 +183,10 @@ def test_times_without_end(seconds: float) -> None:
         with blocking.connect(server.url, PASSWORD, **limits) as drop:  # type: ignore[arg-type]
             assert len(drop) == 2
         assert restante.check(server.url, PASSWORD, **limits).ok  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mechanism", ["", ";AUTH=*", ";auth=+APOP", ";AUTH=SCRAM-SHA-256"])
+def test_pop_url(mechanism: str) -> None:
+    """A pop URL names user, host and port; its mechanism is not used: rfc2384-s2/url."""
+    url = f"pop://ann%3B1{mechanism}@mail.example.com:8110"
+    assert parse_url(url) == Target("mail.example.com", 8110, "starttls", "ann;1")
