@@ -13,6 +13,7 @@ from restante.user_commands import split_command
     [
         ("pass show mail/work", ["pass", "show", "mail/work"]),
         ("sh -c 'cat ~/a | head -1'", ["sh", "-c", "cat ~/a | head -1"]),
+        ("a '|' \"x;$y\" '> b' \\| c&d a$ $5", ["a", "|", "x;$y", "> b", "|", "c&d", "a$", "$5"]),
         ("~/bin/print ~/a a~/b ~ann/c", ["/home/ann/bin/print", "/home/ann/a", "a~/b", "~ann/c"]),
     ],
 )
@@ -23,7 +24,23 @@ def test_words(command: str, words: list[str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("command", "said"), [(" ", "it is empty"), ("a 'b", "a quote is not closed")]
+    ("command", "said"),
+    [
+        (" ", "it is empty"),
+        ("a 'b", "a quote is not closed"),
+        ("pass show mail | head -1", r"it has '\|', but no shell runs it; write sh -c"),
+        ("a 'b'|c", r"it has '\|'"),
+        ("a || b", r"it has '\|\|'"),
+        ("echo x; exit 3", "it has ';'"),
+        ("a && b", "it has '&&'"),
+        ("a b &", "it has '&'"),
+        ("gpg -d file 2>/dev/null", "it has '>'"),
+        ("cat < file", "it has '<'"),
+        ("cat >> file", "it has '>>'"),
+        ("echo $PASSWORD", r"it has '\$P'"),
+        ("echo $(cat x)", r"it has '\$\('"),
+        ("echo `cat x`", "it has '`'"),
+    ],
 )
 def test_no_command(command: str, said: str) -> None:
     """A command line that cannot be split is an error that says why."""

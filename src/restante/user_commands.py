@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import time
 from typing import TYPE_CHECKING
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
 SECONDS = 60  # a command may ask for a PIN
 MAX_OUTPUT = 64 * 1024  # octets that a command prints
 
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+_SHELL = re.compile(r"(?<!\S)&&?(?!\S)|[|;<>]+|`|\$[A-Za-z_({]")
+"""Signs that only a shell understands. Without one they are a part of a word, as of a password."""
+
 
 def split_command(command: str) -> list[str]:
     """Return the words of a command: quotes count, and `~/` before a word is the home folder.
 
-    Raises ValueError: it is empty, or a quote is not closed.
+    Raises ValueError: it is empty, a quote is not closed, or it requires a shell.
     """
     try:
         words = shlex.split(command)
@@ -27,6 +32,11 @@ def split_command(command: str) -> list[str]:
         raise ValueError("a quote is not closed") from None
     if not words:
         raise ValueError("it is empty")
+    if found := _SHELL.search(_QUOTED.sub("_", command)):
+        raise ValueError(
+            f"it has {found[0]!r}, but no shell runs it; write sh -c '...' around the command, or"
+            " quote the word"
+        )
     return [os.path.expanduser(word) if word.startswith("~/") else word for word in words]
 
 
