@@ -22,7 +22,7 @@ from restante.storage.cluster.lease import (
     Node,
 )
 from restante.storage.errors import BusyError, StoreError
-from storage.cluster.test_peers import at_two_nodes
+from storage.cluster.node_pair import at_two_nodes
 from support.clocked_server import Loop
 from support.cluster import execute
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,24 +16,12 @@ from restante.storage.cluster import ClusterStore, peers
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.peers import Peers
 from restante.storage.errors import BusyError, StoreError, TooSoonError
-from support.cluster import execute, settings
+from storage.cluster.node_pair import at_two_nodes
+from support.cluster import execute
 
 LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire
 ME = uuid.uuid4()
 PAIR, OTHER = bytes(16), bytes(range(16))
-
-Work = Callable[[ClusterStore, ClusterStore], Awaitable[None]]
-
-
-def at_two_nodes(dsn: Secret, work: Work) -> None:
-    """Do something with the stores of two nodes."""
-
-    async def run() -> None:
-        first, second = (ClusterStore(settings(dsn)) for _ in range(2))
-        async with first.open(), second.open():
-            await work(first, second)
-
-    asyncio.run(run())
 
 
 async def age_logins(dsn: Secret, seconds: float) -> None:

@@ -12,7 +12,7 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore, requests
 from restante.storage.errors import StoreError
 from restante.storage.peers import PeerAnswers
-from storage.cluster.test_peers import at_two_nodes
+from storage.cluster.node_pair import at_two_nodes
 from support.cluster import execute, settings
 
 

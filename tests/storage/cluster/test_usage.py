@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,12 +18,10 @@ from restante.server.config.loader import load
 from restante.storage.cluster import ClusterStore
 from restante.storage.errors import QuotaError
 from restante.storage.quota import StoredWithin
+from storage.cluster.node_pair import at_two_nodes
 from storage.contract import everything
-from support.cluster import settings
 
 LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire
-
-Work = Callable[[ClusterStore, ClusterStore], Awaitable[None]]
 
 
 @dataclass
@@ -38,17 +35,6 @@ class Accounts:
 
     async def own_quota(self, _: str) -> Quota:
         return self.quota
-
-
-def at_two_nodes(dsn: Secret, work: Work) -> None:
-    """Do something with the stores of two nodes."""
-
-    async def run() -> None:
-        first, second = (ClusterStore(settings(dsn)) for _ in range(2))
-        async with first.open(), second.open():
-            await work(first, second)
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize("quota", [Quota(50), Quota(None, 2)])
