@@ -8,10 +8,11 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.client import greeting
+from restante.client import greeting, port_probe
 from restante.client.options import Options, Target, Tls
 from support.authority import GOOD, trusting
 from support.check_request import server_of
+from support.faulty_server import PASSWORD, faulty_server
 from support.web_server import web_server
 
 
@@ -51,3 +52,19 @@ def test_wrong_use_of_tls(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert fail(face, running.tls_port or 0, "starttls").id == "tls-on-plain"
         error = fail(face, running.port, "implicit")
     assert (error.id, "+OK" in error.text) == ("plain-on-tls", True)
+
+
+def test_silent_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for a greeting includes what a port that says nothing is asked."""
+    given: list[float] = []
+
+    def identify(_: str, __: int, seconds: float, *, within_tls: bool) -> None:
+        given.append(seconds)
+
+    monkeypatch.setattr(port_probe, "identify", identify)
+    with faulty_server("connect-silent") as server:
+        with pytest.raises(restante.RemoteError) as raised:
+            blocking.connect(server.url, PASSWORD, Options(reply_seconds=0.4))
+    assert raised.value.id == "greet-none"
+    assert given
+    assert all(seconds <= 0.2 for seconds in given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ _PROXY_TEXT = (
     " the server, not to clients"
 )
 FIRST_WAIT = 4.0  # seconds of silence after which the port is asked what it speaks
-PROBE_SECONDS = 2.0  # for each connection that asks
+PROBE_SECONDS = 4.0  # for all connections that ask
+LAST_WAIT = 0.01  # seconds for a greeting that came meanwhile
 MAX_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
 
 
@@ -49,30 +51,27 @@ def read_greeting(session: ClientSession) -> Dialogue[Status]:
 def _receive_first(session: ClientSession) -> Dialogue[bytes]:
     """Return the first octets. A port that says nothing is asked what it speaks: TLS, or HTTP.
 
-    Raises MalformedReplyError: it is not POP3. Raises ReplyTimeoutError, ConnectionLostError.
+    All of it has the time for one reply. Raises MalformedReplyError: it is not POP3. Raises
+    ReplyTimeoutError, ConnectionLostError.
     """
     seconds = session.options.reply_seconds
-    first_wait = min(FIRST_WAIT, seconds)
+    ends = time.monotonic() + seconds
     try:
-        return (yield from Receive(seconds=first_wait))
+        return (yield from Receive(seconds=min(FIRST_WAIT, seconds / 2)))
     except ReplyTimeoutError as error:
         if error.id == "out-of-time":
             raise
-        if session.address and (other := (yield from compute(partial(_identify, session)))):
+        if session.address and (other := (yield from compute(partial(_identify, session, ends)))):
             raise session.peer.error(type(other), other.id, other.text) from None
-        if first_wait == seconds:
-            raise
     session.continue_waiting()
-    return (yield from Receive(seconds=seconds - first_wait))
+    return (yield from Receive(seconds=max(LAST_WAIT, ends - time.monotonic())))
 
 
-def _identify(session: ClientSession) -> MalformedReplyError | None:
+def _identify(session: ClientSession, ends: float) -> MalformedReplyError | None:
     from restante.client import port_probe  # with sockets
 
-    in_tls = session.tls is not None
-    return port_probe.identify(
-        session.address, session.target.port, PROBE_SECONDS, within_tls=in_tls
-    )
+    seconds, in_tls = min(PROBE_SECONDS, ends - time.monotonic()), session.tls is not None
+    return port_probe.identify(session.address, session.target.port, seconds, within_tls=in_tls)
 
 
 def _check_protocol(peer: ServerPeer) -> None:

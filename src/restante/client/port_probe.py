@@ -1,4 +1,7 @@
-"""Listening at a port: what it says by itself, and what it answers to TLS."""
+"""Listening at a port: what it says by itself, and what it answers to TLS.
+
+`seconds` limit all waits of a function together.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import socket
 import time
 
 from restante.client.other_protocols import describe_server, protocol_of
+from restante.net.connecting import seconds_until
 from restante.protocol.errors import MalformedReplyError, Phase
 
 GREETING = 0.7  # seconds in which most servers have sent a greeting
@@ -19,9 +23,10 @@ _RECORD = (b"\x16\x03", b"\x15\x03")  # TLS: a handshake, an alert
 
 def read_banner(address: str, port: int, seconds: float) -> bytes:
     """Return what a port says by itself, b"" when it says nothing."""
+    ends = time.monotonic() + seconds
     try:
-        with socket.create_connection((address, port), seconds) as sock:
-            return _read_line(sock, seconds)
+        with socket.create_connection((address, port), seconds_until(ends)) as sock:
+            return _read_line(sock, ends)
     except OSError:
         return b""
 
@@ -31,11 +36,12 @@ def identify(
 ) -> MalformedReplyError | None:
     """Return the error of a port that awaits TLS or a request, None if it is neither.
 
-    With `within_tls`, the session that got no greeting has TLS. `seconds` limit each of four waits.
+    With `within_tls`, the session that got no greeting has TLS.
     """
+    ends = time.monotonic() + seconds
     answer = b"" if within_tls else probe_tls(address, port, seconds)
     if within_tls or kind_of(answer) == "TLS":
-        inner = probe_within_tls(address, port, seconds)
+        inner = probe_within_tls(address, port, ends - time.monotonic())
         if is_another(kind_of(inner)):
             answer = inner
     kind = kind_of(answer)
@@ -57,10 +63,11 @@ def probe_tls(address: str, port: int, seconds: float) -> bytes:
     tls = unverified_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
+    ends = time.monotonic() + seconds
     try:
-        with socket.create_connection((address, port), seconds) as sock:
+        with socket.create_connection((address, port), seconds_until(ends)) as sock:
             sock.sendall(hello.read())
-            return _read_line(sock, seconds)
+            return _read_line(sock, ends)
     except OSError:
         return b""
 
@@ -69,13 +76,13 @@ def probe_within_tls(address: str, port: int, seconds: float) -> bytes:
     """Return the first octets that a port answers to a line within TLS."""
     from restante.client.tls import unverified_context
 
+    ends = time.monotonic() + seconds
     try:
-        with (
-            socket.create_connection((address, port), seconds) as sock,
-            unverified_context().wrap_socket(sock, server_hostname="localhost") as tls,
-        ):
-            tls.sendall(b"QUIT\r\n")
-            return _read_line(tls, seconds)
+        with socket.create_connection((address, port), seconds_until(ends)) as sock:
+            sock.settimeout(seconds_until(ends))
+            with unverified_context().wrap_socket(sock, server_hostname="localhost") as tls:
+                tls.sendall(b"QUIT\r\n")
+                return _read_line(tls, ends)
     except OSError:
         return b""
 
@@ -87,10 +94,11 @@ def old_version(address: str, port: int, seconds: float) -> str:
     """
     from restante.client.tls import hello_version
 
+    ends = time.monotonic() + seconds
     try:
-        with socket.create_connection((address, port), seconds) as sock:
+        with socket.create_connection((address, port), seconds_until(ends)) as sock:
             sock.sendall(_legacy_client_hello())
-            answer = _read_line(sock, seconds)
+            answer = _read_line(sock, ends)
     except OSError:
         return ""
     return _OLD_VERSIONS.get(hello_version(answer), "")
@@ -108,7 +116,10 @@ def _legacy_client_hello() -> bytes:
 
 
 def identify_protocol(address: str, port: int, seconds: float) -> str:
-    """Return what a port speaks: "TLS", "POP3", "SMTP", ..., "unknown", or "" when it is silent."""
+    """Return what a port speaks: "TLS", "POP3", "SMTP", ..., "unknown", or "" when it is silent.
+
+    It is awaited for GREETING seconds at most, and asked for `seconds` more.
+    """
     banner = read_banner(address, port, min(seconds, GREETING))
     return kind_of(banner or probe_tls(address, port, seconds))
 
@@ -129,12 +140,11 @@ def is_another(kind: str) -> bool:
     return kind not in ("", "POP3", "TLS", "unknown")
 
 
-def _read_line(sock: socket.socket, seconds: float) -> bytes:
+def _read_line(sock: socket.socket, ends: float) -> bytes:
     """Return the first line that comes in time, or as much of it as does."""
     import ssl
 
     received = b""
-    ends = time.monotonic() + seconds
     sock.settimeout(0)
     poll = select.poll()
     poll.register(sock, select.POLLIN)
@@ -144,7 +154,7 @@ def _read_line(sock: socket.socket, seconds: float) -> bytes:
             and b"\n" not in received
             and not received.startswith(_RECORD)
         ):
-            if not poll.poll(max(0.0, ends - time.monotonic()) * 1000):
+            if not poll.poll(seconds_until(ends) * 1000):
                 break
             with contextlib.suppress(ssl.SSLWantReadError):  # it was TLS's own
                 octets = sock.recv(LONGEST_BANNER)
