@@ -92,6 +92,16 @@ def test_a_provider_with_metadata(issuer: LocalIssuer) -> None:
     assert found.scope == f"{MAIL_SCOPE} offline_access"
 
 
+def test_consent_for_a_refresh_token(issuer: LocalIssuer) -> None:
+    """An issuer may ignore offline_access without a consent, so the request asks for one."""
+    assert find("mail.example.com", issuer=issuer.url).parameters == {"prompt": "consent"}
+    assert find("mail.example.com", issuer=issuer.url, scope="mail").parameters == {}
+    row = replace(PROVIDERS["fastmail"], issuer=issuer.url, parameters={"prompt": "login"})
+    own = {**PROVIDERS, "fastmail": row}
+    found = find_issuer("pop.fastmail.com", OAuthSettings(), own, Sources())
+    assert found.parameters == {"prompt": "login"}
+
+
 def test_a_provider_without_oauth() -> None:
     """The error names what the provider has in its place."""
     error = failure("pop.gmx.net", Sources())

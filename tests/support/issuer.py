@@ -202,7 +202,11 @@ class Issuer:
             raise Refused("invalid_grant", error_description="The code is unknown.")
         if asked["code_challenge"] != challenge or asked["client_id"] != form.get("client_id"):
             raise Refused("invalid_grant", error_description="The code verifier is wrong.")
-        return self.give(asked.get("scope", ""))
+        scope = asked.get("scope", "").split()  # OpenID Connect Core section 11: no consent, no use
+        if "offline_access" in scope and asked.get("prompt") != "consent":
+            scope.remove("offline_access")
+            return self.give(" ".join(scope), refresh=False)
+        return self.give(" ".join(scope))
 
     def _by_refresh_token(self, form: Form) -> dict[str, Any]:
         token = form.get("refresh_token", "")

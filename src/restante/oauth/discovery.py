@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # draft-ietf-mailmaint-oauth-public
 OFFLINE = "offline_access"
+WITH_OFFLINE = {"prompt": "consent"}  # else no refresh token: OpenID Connect Core section 11
 TABLE = "the table of providers"
 
 
@@ -65,6 +66,7 @@ class Issuer:
         provider: that row.
         client_id: an id for every client, which the domain's autoconfig file names, or "".
         source: what named it, for people.
+        parameters: what the authorization request has besides.
     """
 
     server: AuthorizationServer
@@ -108,7 +110,8 @@ def _issuer_from_table(name: str, row: Provider, settings: OAuthSettings) -> Iss
     scope = " ".join(dict.fromkeys(scopes))
     if row.issuer and not row.token:
         issuer = _issuer_from_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
-        return replace(issuer, name=name, provider=row, parameters=row.parameters)
+        parameters = {**issuer.parameters, **row.parameters}
+        return replace(issuer, name=name, provider=row, parameters=parameters)
     if not row.flows:
         text = f"{row.name} offers no sign-in to mail programs. {row.app_password}".strip()
         raise OAuthError("oauth-none", text)
@@ -130,7 +133,8 @@ def _issuer_from_metadata(
     server: AuthorizationServer, settings: OAuthSettings, source: str, scope: str = ""
 ) -> Issuer:
     scope = settings.scope or scope or _usual_scope(server)
-    return Issuer(server, scope, source=source)
+    parameters = WITH_OFFLINE if OFFLINE in scope.split() else {}
+    return Issuer(server, scope, source=source, parameters=parameters)
 
 
 def _usual_scope(server: AuthorizationServer) -> str:

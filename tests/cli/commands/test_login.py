@@ -195,6 +195,15 @@ def test_a_registration_that_the_issuer_forgot(home: Home) -> None:
     assert len(home.issuer.registered) == 2
 
 
+def test_a_page_in_place_of_an_answer(home: Home) -> None:
+    """The issuer may say on a page that it does not know the client; the next sign-in has one."""
+    home.issuer.places["/authorize"] = 400
+    assert home.login(home.account, "--max-time", "0.5").code == 4
+    home.issuer.places.clear()
+    assert home.login(home.account).code == 0
+    assert len(home.issuer.registered) == 2
+
+
 def test_what_was_not_granted(home: Home) -> None:
     """A sign-in without a refresh token, or without the scope for mail, says so."""
     home.issuer.token_changes = {"refresh_token": None, "scope": "openid"}

@@ -27,7 +27,7 @@ from support.issuer import SCOPE, Issuer, Refused, browse, final_url
 def client(issuer: Issuer, **fields: Any) -> SignInClient:
     server = fetch_metadata(issuer.url)
     endpoint = TokenEndpoint(server.token, "me")
-    flows: tuple[Flow, ...] = ("loopback", "device", "paste")
+    flows: tuple[Flow, ...] = ("loopback", "device", "paste", "client-credentials")
     return replace(SignInClient("", server, endpoint, SCOPE, flows), **fields)
 
 
@@ -504,6 +504,14 @@ def test_a_flow_that_the_issuer_does_not_have(issuer: Issuer, flow: Any, endpoin
     with pytest.raises(OAuthError, match=f"does not offer the flow {flow}") as caught:
         run.sign_in(chosen, [flow], Double())
     assert caught.value.id == "oauth-flow"
+
+
+def test_a_flow_that_a_client_does_not_have(issuer: Issuer) -> None:
+    """A flow that is not for this client, such as one that registered itself, is never begun."""
+    chosen = client(issuer, flows=("loopback", "paste"))
+    with pytest.raises(OAuthError, match="does not offer the flow device to this client"):
+        run.sign_in(chosen, ["device"], Double())
+    assert issuer.count("/device") == 0
 
 
 def test_client_credentials(issuer: Issuer) -> None:

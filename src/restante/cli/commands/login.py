@@ -183,22 +183,36 @@ class _LoginPlan:
         except OAuthError as error:
             error.remedy = error.remedy or self._remedy(error, client)
             raise
-        except KeyboardInterrupt:
-            raise CommandFailed("Interrupted; nothing was kept.", INTERRUPTED) from None
+        except BaseException as error:  # Ctrl-C, or the time is over: no answer came
+            advice = self._forget_registration(client)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            text = f"Interrupted; nothing was kept. {advice}".rstrip()
+            raise CommandFailed(text, INTERRUPTED) from None
 
     def _remedy(self, error: OAuthError, client: SignInClient) -> str:
         """Return what the user can do after a refusal, if more is known than its verdict."""
-        from restante.oauth.client import REGISTERED
-
         row = self.providers.get(client.provider)
         if error.id == "oauth-consent" and row is not None and row.admin_consent:
             tenant = self.settings.tenant or "organizations"
             fields = {"tenant": tenant, "client_id": client.endpoint.client_id}
             return f"Ask your administrator to open {row.admin_consent.format(**fields)}"
-        if error.id == "oauth-client" and client.origin == REGISTERED:
-            self._registrations().forget(client.server.issuer)
-            return "The registration is forgotten. Run the command again, to register anew."
+        if error.id in ("oauth-client", "oauth-code"):
+            return self._forget_registration(client)
         return ""
+
+    def _forget_registration(self, client: SignInClient) -> str:
+        """Forget a client that the issuer may no longer know. Return what to do, "" for nothing.
+
+        About an unknown client an issuer informs the user, and sends no answer: RFC 6749 section
+        4.1.2.1.
+        """
+        from restante.oauth.client import REGISTERED
+
+        if client.origin != REGISTERED:
+            return ""
+        self._registrations().forget(client.server.issuer)
+        return "The registration is forgotten. Run the command again, to register anew."
 
     def _registrations(self) -> Registrations:
         from restante.oauth.registration import Registrations

@@ -92,9 +92,9 @@ def _check_endpoint(client: SignInClient, flow: Flow) -> None:
     """Raise OAuthError: the issuer has nothing for a flow that the user has chosen."""
     server = client.server
     endpoints = {"device": server.device, "client-credentials": server.token}
-    if not endpoints.get(flow, server.authorization):
+    if flow not in client.flows or not endpoints.get(flow, server.authorization):
         name = client.provider or server.issuer
-        raise OAuthError("oauth-flow", f"{name} does not offer the flow {flow}")
+        raise OAuthError("oauth-flow", f"{name} does not offer the flow {flow} to this client")
 
 
 def _new_sign_in(client: SignInClient, flow: Flow, tokens: TokenSet) -> SignIn:
