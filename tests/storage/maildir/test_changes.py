@@ -240,6 +240,40 @@ def test_interrupted_removal_keeps_the_unique_id(
     assert {name.partition("/")[2].partition(":")[0] for name in box.names()} >= {"1.a"}
 
 
+@pytest.mark.parametrize("fields", ["", ",W=20"])
+@pytest.mark.parametrize("met", [True, False])
+@pytest.mark.parametrize("owner", [os.geteuid(), 65_534])
+def test_renames_during_every_scan(
+    box: Box, monkeypatch: pytest.MonkeyPatch, fields: str, *, met: bool, owner: int
+) -> None:
+    """Messages that a program renames during every scan are listed, by old names or by none.
+
+    policy/moved-files.
+    """
+    if owner != os.geteuid():
+        if os.geteuid() != 0:
+            pytest.skip("only root serves the folders of others")
+        os.chown(box.folder, owner, -1)
+    files = [box.put(f"cur/{number}.a{fields}:2,") for number in range(scan.MAX_SCANS + 1)]
+    for file in files:
+        os.chown(file, owner, -1)
+    real_list = scan.list_entries
+    turns = itertools.count()
+
+    def list_entries(folders: Folders) -> list[MaildirEntry]:
+        turn = next(turns)
+        place = turn % len(files)
+        name = files[place].name
+        entries = [e for e in real_list(folders) if met or e.name != name]
+        files[place] = files[place].rename(files[place].with_name(f"{name}S"))
+        os.utime(box.folder / "cur", (turn, turn))  # a time that no scan has seen
+        return entries
+
+    monkeypatch.setattr(scan, "list_entries", list_entries)
+    assert box.uids() == [f"{number}.a{fields}" for number in range(len(files))]
+    assert next(turns) >= scan.MAX_SCANS
+
+
 def test_a_removal_is_on_the_disk_before_it_is_told_of(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.protocol.server.maildrop import MessageList
 from restante.storage.maildir import filenames, size_cache
 from restante.storage.maildir.identity import describe_foreign, fingerprint_of, may_be_message
-from restante.storage.maildir.scan import CUR, NEW, MaildirEntry, list_messages
+from restante.storage.maildir.scan import (
+    CUR,
+    MAX_SCANS,
+    NEW,
+    MaildirEntry,
+    list_messages,
+    relocate,
+)
 from restante.storage.maildir.snapshot import FolderStamp, MaildirSnapshot, sizes_changed
 from restante.storage.maildir.uidlist import uid_function
 from restante.storage.snapshot_cache import CLOCK_GRANULARITY
@@ -94,18 +101,38 @@ def list_anew(
     settled: bool,
 ) -> ScanResult:
     """List all messages without what was known before. Raises OSError."""
-    entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner, reports.foreign_files)
-    octets: Sequence[int | None]
-    octets, exact = size_cache.sizes_of(entries, held)
-    if None in octets:  # some vanished meanwhile
-        present = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
-        entries, octets = [e for e, _ in present], [size for _, size in present]
+    entries, octets, exact = _measure(
+        list_messages(held.folders, held.owner, reports.foreign_files), held
+    )
     keys = [entry.key for entry in entries]  # the list of unique-ids is read later: it has all
     unique_id = uid_function(unique_ids, held.root, reports.unused_list, keys)
-    contents = MessageList(tuple(octets), tuple(map(unique_id, keys)))  # type: ignore[arg-type]
+    contents = MessageList(tuple(octets), tuple(map(unique_id, keys)))
     fingerprints = {} if settled else dict(_identities(entries, held.folders))
     plain = not any(entry.others or entry.shared_base for entry in entries)
     return ScanResult(tuple(entries), contents, exact, fingerprints, plain)
+
+
+def _measure(
+    entries: list[MaildirEntry], held: LockedMaildir
+) -> tuple[list[MaildirEntry], list[int], bool]:
+    """Return messages with their octets, and whether these are exact. Raises OSError.
+
+    One whose name has gone is searched for, since a mail program may be marking all mail as read.
+    """
+    octets, exact = size_cache.sizes_of(entries, held)
+    for _ in range(MAX_SCANS):
+        places = [place for place, size in enumerate(octets) if size is None]
+        if not places:
+            break
+        now = relocate([entries[place] for place in places], held.folders)
+        if len(now.gone) == len(places):
+            break
+        sizes = size_cache.sizes_of_new(now.entries, entries, held)
+        exact = exact and sizes.exact
+        for place, entry, size in zip(places, now.entries, sizes.octets, strict=True):
+            entries[place], octets[place] = entry, size
+    present = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
+    return [entry for entry, _ in present], [size for _, size in present], exact
 
 
 def _identities(

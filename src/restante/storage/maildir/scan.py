@@ -139,15 +139,17 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
     """Return an entry for each name of a message. Raises OSError.
 
     A file that is renamed while a folder is read may be met twice or not at all, so a scan counts
-    only if nothing changed meanwhile.
+    only if nothing changed meanwhile. If names change all the time, as when a mail program marks
+    all mail as read, what any scan met counts: a message must not be hidden.
     """
-    entries: list[MaildirEntry] = []
+    found: dict[int, list[MaildirEntry]] = {}  # by inode, from the last scan that met it
     for _ in range(MAX_SCANS):
         before = folders.changed_at()
         entries = list(list_entries(folders))
         if folders.changed_at() == before:
-            break
-    return entries
+            return entries
+        found |= _by_inode(entries)
+    return [entry for names in found.values() for entry in names]
 
 
 def relocate(entries: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessages:
@@ -217,9 +219,7 @@ def list_entries(folders: Folders) -> Iterator[MaildirEntry]:
 
 def _by_file(entries: list[MaildirEntry], folders: Folders) -> list[MaildirEntry]:
     """Join the names of one file. Raises OSError."""
-    by_inode: dict[int, list[MaildirEntry]] = {}
-    for entry in entries:
-        by_inode.setdefault(entry.inode, []).append(entry)
+    by_inode = _by_inode(entries)
     if len(by_inode) == len(entries):
         return entries
     return [
@@ -227,6 +227,13 @@ def _by_file(entries: list[MaildirEntry], folders: Folders) -> list[MaildirEntry
         for names in by_inode.values()
         for single in (_files(names, folders) if names[1:] else names)
     ]
+
+
+def _by_inode(entries: Iterable[MaildirEntry]) -> dict[int, list[MaildirEntry]]:
+    by_inode: dict[int, list[MaildirEntry]] = {}
+    for entry in entries:
+        by_inode.setdefault(entry.inode, []).append(entry)
+    return by_inode
 
 
 def _files(names: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]:
@@ -270,10 +277,8 @@ def _own_files(
     for entry in entries:
         try:
             status = _status(entry, folders)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            own.append(entry)  # RETR checks it again: one bad file must not make the maildrop fail
+        except OSError:  # it was renamed, or one bad file must not make the maildrop fail
+            own.append(entry)  # RETR checks it again
             continue
         if may_be_message(status, owner):
             own.append(entry)
