@@ -32,6 +32,49 @@ def test_marked_from_dele_on() -> None:
     assert not box.marked
 
 
+@pytest.mark.parametrize("capabilities", ["CAPA: with PIPELINING", "CAPA: without PIPELINING"])
+def test_marked_after_ok_with_failure(capabilities: str) -> None:
+    """A message counts as marked if the reply to DELE is +OK with a code of failure."""
+    with faulty_server(capabilities, "DELE: +OK [SYS/TEMP] disk full") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            refused = drop.delete_many([1])
+            with pytest.raises(ServerRefusedError, match=r"sys-temp: \[SYS/TEMP\] disk full"):
+                drop.delete(2)
+            assert refused[1].says_ok
+            assert drop.marked == {1, 2}
+    assert "QUIT" not in server.commands
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "+OK [SYS/PERM] the store is read-only",
+        "+OK Signing off, but message deletion failed",
+        "+OK bye, could not delete 2 messages",
+        "+OK 2 messages were not removed",
+    ],
+)
+def test_ok_that_reports_a_failed_removal(reply: str) -> None:
+    """A reply to QUIT that reports a failed removal raises an error, although it is +OK."""
+    with faulty_server(f"QUIT: {reply}") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            drop.delete(1)
+            with pytest.raises(ServerRefusedError, match="quit-err") as caught:
+                drop.commit()
+    assert caught.value.said == reply
+
+
+@pytest.mark.parametrize("text", ["Logging out, messages deleted.", "bye (1 message left)", ""])
+def test_ok_that_confirms_the_removal(text: str) -> None:
+    """Other replies to QUIT confirm the removal, whatever their text is."""
+    with (
+        faulty_server(f"QUIT: +OK {text}") as server,
+        blocking.connect(server.url, PASSWORD) as drop,
+    ):
+        drop.delete(1)
+        drop.commit()
+
+
 def test_rejected_second_delete() -> None:
     """A rejected second delete leaves the message marked."""
     with faulty_server("dele-refused-2") as server:

@@ -29,8 +29,9 @@ _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
 }
 
 _CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
-_ANYWHERE = {"IN-USE": "locked", "SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
-"""Codes outside of the login. Some servers open the maildrop, and lock it, only at STAT."""
+_ANYWHERE = {"IN-USE": "locked", "SYS/TEMP": "sys-temp"}
+_OPENING = ("STAT", "LIST")
+"""Commands at which some servers, such as Gmail's, refuse what others refuse at the login."""
 
 
 class _Wording:
@@ -52,7 +53,7 @@ _APP_PASSWORD = _any_of(
     r"(?:app(?:lication)?|device)[- ]?specific",
     r"\bapp(?:lication)?[- ]password",
     r"InvalidSecondFactor",
-    r"authori[sz]ation code",
+    r"authori[sz](?:ation|ed) code",
     r"generate a password",
     r"second factor|2-step|two-factor",
 )
@@ -61,7 +62,8 @@ _SWITCHED_OFF = _any_of(
     r"(?:pop3?|protocol|access).{0,60}\bnot (?:enabled|allowed|permitted|activ(?:e|ated))",
     r"(?:pop3?|protocol|access).{0,60}\b(?:must|needs? to|has to) be (?:enabled|activated)",
     r"pop3?\b.{0,60}\bnot available (?:for|in|with)\b",
-    r"(?:pop3?|protocol|access).{0,60}\b(?:turned|switched) off",
+    r"(?:pop3?|protocol|access).{0,60}\b(?:turned|switched|is) off",
+    r"service (?:is )?not open",
     r"(?:not enabled|disabled|enable|turn on|switch on).{0,40}\bpop3?\b",
 )
 _OAUTH = _any_of("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
@@ -89,6 +91,7 @@ _PLACE = r"from (?:your|this) (?:country|location|network|region)"
 _REJECTED = r"(?:not (?:allowed|permitted|accepted)|blocked|denied|forbidden|rejected)"
 _WRONG_PLACE = _any_of(rf"{_PLACE}\b.{{0,40}}{_REJECTED}", rf"{_REJECTED}\b.{{0,40}}{_PLACE}")
 _EITHER = r"(?:password|credentials?|log-?in)\b.{0,40}\bor\b|\bor\b.{0,40}(?:password|credentials?)"
+_EITHER_CAUSE = _any_of(_EITHER)
 _MAILDROP = r"mail ?(?:box|drop)|session|spool"
 _TOO_MANY = _any_of(
     r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
@@ -117,9 +120,9 @@ _WORDS = (
     ("auth-apppw", _APP_PASSWORD, None),
     ("auth-place", _WRONG_PLACE, None),
     ("auth-pop-disabled", _SWITCHED_OFF, _any_of(_CLEAR_WORDS, _EITHER, "maintenance")),
-    ("auth-expired", _EXPIRED, _any_of(_EITHER)),
+    ("auth-expired", _EXPIRED, _EITHER_CAUSE),
     ("auth-locked", _ACCOUNT_LOCKED, _any_of(_EITHER, _MAILDROP)),
-    ("auth-locked", _ACCOUNT_CLOSED, _any_of(_EITHER)),
+    ("auth-locked", _ACCOUNT_CLOSED, _EITHER_CAUSE),
     ("auth-toomany", _TOO_MANY, None),
 )
 """The id of an error, its wording, and another wording that excludes it."""
@@ -154,10 +157,16 @@ _UNKNOWN_COMMAND = _any_of(
     r"(?:unknown|unrecogni[sz]ed|invalid|bad|illegal|unsupported|unimplemented|undefined)"
     r" (?:\w+ )?(?:command|verb|mechanism|method|keyword)",
     r"no such (?:\w+ )?(?:command|verb|mechanism|method)",
-    r"(?:command|mechanism|method|AUTH\w*|USER|SASL)\b.{0,30}"
+    r"(?:command|mechanism|method|AUTH\w*|(?-i:USER)|SASL)\b.{0,30}"
     r"\b(?:unknown|unrecogni[sz]ed|unsupported|unimplemented|not \w+)",
     r"not (?:supported|implemented|recogni[sz]ed|understood)",
     r"unsupported|syntax error|what\?",
+)
+_NOT_REMOVED = _any_of(
+    r"\b(?:deletions?|removal|expunge|update)\b.{0,20}\bfailed",
+    r"\b(?:failed|failure|unable|could ?n[o']t|can ?n[o']t|error)\b.{0,20}"
+    r"\b(?:delet|remov|expung|updat)",
+    r"\bnot (?:be )?(?:deleted|removed|expunged)",
 )
 SPECIFIC = frozenset(
     {
@@ -171,6 +180,11 @@ SPECIFIC = frozenset(
 def is_unknown_command(text: str) -> bool:
     """Return whether a refusal says that the server does not know the command or mechanism."""
     return bool(_UNKNOWN_COMMAND.search(text)) and not _PASSWORD.search(text)
+
+
+def reports_failed_removal(text: str) -> bool:
+    """Return whether the text of a reply to QUIT says that messages were not removed."""
+    return bool(_NOT_REMOVED.search(text))
 
 
 def judges_credentials(denied: ServerRefusedError) -> bool:
@@ -196,7 +210,7 @@ def assign_id(
         and isinstance(error, ServerRefusedError)
         and error.phase not in _OWN_WORDS
     ):
-        error.id = _ANYWHERE.get(error.code, error.id)
+        error.id = _error_id_after_login(error)
     for (phase, kind), name in _BY_PHASE.items():
         if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
             error.id = "sys-perm" if (phase, error.code) == ("greeting", "SYS/PERM") else name
@@ -209,6 +223,17 @@ def assign_id(
 _GENERAL = frozenset({"refused", "conn-lost", "stalled"})
 _OWN_WORDS = frozenset({"greeting", "login", "tls", "message", "quit"})
 """Phases in which a code has a meaning of its own."""
+
+
+def _error_id_after_login(error: ServerRefusedError) -> str:
+    """Return the id for a command that was refused after the login."""
+    opening = error.command.upper() in _OPENING
+    by_text = _id_from_text(error.text, tls=True) if opening else None
+    passing = transient_id(error) if opening else None
+    if passing == "auth-temp":
+        passing = "sys-temp"
+    permanent = "sys-perm" if error.code == "SYS/PERM" else None
+    return _ANYWHERE.get(error.code) or by_text or permanent or passing or error.id
 
 
 def login_error_id(
@@ -235,6 +260,8 @@ def _login_error_ids(
         yield "auth-mechanism" if _is_unlisted(error, capabilities) else "refused"
     if code == "SYS/PERM":
         yield "sys-perm"
+    if _EITHER_CAUSE.search(text) and any(wording.search(text) for _, wording, _ in _WORDS):
+        yield "auth-refused"
     if code != "AUTH":
         yield _without_code(text)
     if _requires_oauth(error, capabilities):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import header_part, listing, login
 from restante.client.credentials import require_text
-from restante.client.error_ids import assign_id, is_unknown_command
+from restante.client.error_ids import assign_id, is_unknown_command, reports_failed_removal
 from restante.client.mail_address import split_literal
 from restante.client.messages import MessageTable, check_end, size_text
 from restante.client.options import PORTS, Target, parse_url
@@ -227,7 +227,7 @@ def mark(state: MaildropState, number: int) -> Dialogue[None]:
     """Mark a message, to be removed by `commit`. RFC 1939 section 5.
 
     It counts as marked from the command on, and only -ERR proves that it is not: if the reply is
-    lost, the server may have marked it, and QUIT would remove it.
+    lost, or is +OK with a failure, the server may have marked it, and QUIT would remove it.
     """
     operation = operations.dele(number)
     yield from _begin_command(state)
@@ -235,8 +235,9 @@ def mark(state: MaildropState, number: int) -> Dialogue[None]:
     state.marked.add(number)
     try:
         yield from state.session.carry_out(operation)
-    except ServerRefusedError:
-        state.marked &= before
+    except ServerRefusedError as refused:
+        if not refused.says_ok:
+            state.marked &= before
         raise
 
 
@@ -260,7 +261,7 @@ def mark_many(
     refused = {n: reply for n, reply in answered if isinstance(reply, ServerRefusedError)}
     for error in refused.values():
         assign_id(error, session.capabilities, tls=session.tls is not None)
-    state.marked -= refused.keys() - before
+    state.marked -= {n for n, error in refused.items() if not error.says_ok} - before
     return refused
 
 
@@ -299,14 +300,16 @@ def commit(state: MaildropState) -> Dialogue[None]:
     """Send QUIT, which removes the marked messages.
 
     Raises:
-        ServerRefusedError: some of them are still there (quit-err).
+        ServerRefusedError: some of them are still there (quit-err). GreenMail says so after +OK.
         MalformedReplyError, ConnectionLostError: before QUIT, replies and commands were not in
             step, or the server had ended the session; nothing is removed.
     """
     try:
         in_doubt = state.marked and state.retrieved  # else the reply to QUIT shows what is wrong
         yield from _begin_command(state, REST_OF_MESSAGE if in_doubt else 0)
-        yield from leave(state.session)
+        status = yield from leave(state.session)
+        if state.marked and reports_failed_removal(status.text):
+            raise state.session.peer.refusal(status)
     finally:
         state.session.peer.broken = True
 

@@ -141,15 +141,19 @@ class ServerRefusedError(RemoteError):
     """The server answered -ERR. The connection can be used further.
 
     Attributes:
+        says_ok: the server answered +OK instead, and reported the failure in the same line.
         challenge: the last challenge before the reply, for AUTH. After a token it is JSON that says
             why: RFC 7628 section 3.2.2.
     """
 
+    says_ok: bool = False
     challenge: bytes = b""
 
     @property
     def said(self) -> str:
         """The server's text after its response code in brackets, or that it gave no reason."""
+        if self.says_ok:
+            return f"+OK {super().said}"
         return super().said or "-ERR without a reason"
 
 

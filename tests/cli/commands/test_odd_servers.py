@@ -188,6 +188,14 @@ def test_rm_with_a_refusal_and_a_failed_quit() -> None:
     assert "not this one" in ran.err
 
 
+def test_rm_with_ok_that_reports_a_failure() -> None:
+    """A +OK whose words say that the removal failed confirms nothing, and is quoted."""
+    with faulty_server("quit-ok-failed") as server:
+        ran = pop3("rm", "--yes", server.url, 1)
+    assert ran.code == 13
+    assert "the server replied +OK Signing off, but message deletion failed" in ran.err
+
+
 def test_rm_that_is_interrupted_at_quit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the reply to QUIT leaves it open whether the messages were deleted."""
 

@@ -28,6 +28,14 @@ def UNSUPPORTED(mechanisms: str) -> str:  # noqa: N802
     return f"{capa}\nPASS: -ERR [AUTH] Unsupported authentication mechanism."
 
 
+FIVE_REASONS = (
+    "Account is abnormal, service is not open, password is incorrect, login frequency limited, or "
+    "system is busy."
+)
+PLAIN_ONLY = "CAPA: without USER\nCAPA: with SASL PLAIN"
+NOT_ENABLED = "Your account is not enabled for POP access. Please visit your Gmail settings page."
+SEEMS_EMPTY = "Due to a temporary system problem, this mailbox will seem empty."
+
 LOGINS = faults(
     ("auth-failed", "with the code", "login-refused", "wrong"),
     ("auth-failed", "without a code", PASS("invalid login"), "invalid login"),
@@ -47,7 +55,19 @@ LOGINS = faults(
     ("auth-pop-disabled", "not activated", PASS("POP3 service is not activated for your account"), "activated"),
     ("auth-pop-disabled", "to be enabled", PASS("[AUTH] POP3/IMAP access must be enabled in settings"), "settings"),
     ("auth-pop-disabled", "not in a plan", PASS("POP3 is not available in your plan"), "plan"),
-    ("auth-failed", "one of two reasons, POP", PASS("[AUTH] Invalid password, or POP access is disabled"), "or POP"),
+    ("auth-refused", "one of two reasons, POP", PASS("[AUTH] Invalid password, or POP access is disabled"), "or POP"),
+    ("auth-refused", "as Yandex says it", PASS("[AUTH] login failure or POP3 disabled, try later. sc=abc"), "or POP3"),
+    ("auth-refused", "is off, perhaps", PASS("[AUTH] Invalid user or password or pop3 is off"), "is off"),
+    ("auth-refused", "as QQ says it", PASS(f"Login fail. {FIVE_REASONS}"), "service is not open"),
+    ("auth-apppw", "as QQ says it", PASS("Please using authorized code to login."), "authorized code"),
+    ("auth-failed", "a user", PASS("User not exist"), "not exist"),
+    ("auth-pop-disabled", "at STAT, as Google says it", f"STAT: -ERR [SYS/PERM] {NOT_ENABLED}", "POP access"),
+    ("auth-locked", "at LIST", "LIST: -ERR [SYS/PERM] This account has been suspended", "suspended"),
+    ("locked", "at STAT, by text alone", "STAT: -ERR maildrop is locked by another session", "locked"),
+    ("sys-temp", "at STAT, by text alone", "STAT: -ERR internal error, try again later", "internal"),
+    ("auth-temp", "+OK with a code of failure", f"PASS: +OK [SYS/TEMP] {SEEMS_EMPTY}", "seem empty"),
+    ("auth-temp", "AUTH +OK with a code of failure", (PLAIN_ONLY, "response: +OK [SYS/TEMP] later"), "later"),
+    ("sys-temp", "+OK with a code of failure", f"STAT: +OK [SYS/TEMP] {SEEMS_EMPTY}", "seem empty"),
     ("auth-temp", "maintenance of POP", PASS("POP3 maintenance: access is disabled, try later"), "maintenance"),
     ("auth-temp", "a directory", PASS("LDAP server down"), "LDAP"),
     ("auth-temp", "no memory", PASS("Maildir: Cannot allocate memory"), "memory"),
@@ -72,7 +92,7 @@ LOGINS = faults(
     ("auth-locked", "an account that is locked", "login-locked-out", "account"),
     ("auth-locked", "whatever the code", PASS("[AUTH] Account locked due to too many failed logins"), "too many failed"),
     ("auth-expired", "whatever the code", PASS("[AUTH] password expired, change it at https://x.example"), "https://x.example"),
-    ("auth-failed", "one of two reasons", PASS("[AUTH] Wrong password, or the account is locked"), "or the"),
+    ("auth-refused", "one of two reasons", PASS("[AUTH] Wrong password, or the account is locked"), "or the"),
     ("auth-failed", "with a way out", PASS("[AUTH] Invalid password. Reset your password at https://x.example"), "Reset"),
     ("auth-expired", "in other words", PASS("[AUTH] You must change your password first"), "must"),
     ("auth-toomany", "without a code", "login-too-many", "try later"),

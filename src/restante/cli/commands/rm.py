@@ -92,7 +92,7 @@ def _mark(drop: Maildrop, chosen: list[Message]) -> tuple[list[Message], list[st
 def _commit(drop: Maildrop, chosen: list[Message]) -> None:
     """Report the reply to QUIT."""
     from restante.diagnosis import wording
-    from restante.protocol.errors import RemoteError
+    from restante.protocol.errors import RemoteError, ServerRefusedError
 
     numbers = wording.numbers([message.number for message in chosen])
     try:
@@ -100,8 +100,9 @@ def _commit(drop: Maildrop, chosen: list[Message]) -> None:
     except RemoteError as error:
         why = plain(str(error))
         if error.id == "quit-err":
-            why = plain(error.text)
-            text = f"{numbers} may not have been deleted: the server replied -ERR {why}"
+            says_ok = isinstance(error, ServerRefusedError) and error.says_ok
+            reply = f"{'+OK' if says_ok else '-ERR'} {plain(error.text)}"
+            text = f"{numbers} may not have been deleted: the server replied {reply}"
         elif error.phase != "quit":
             text = f"{numbers}: nothing was deleted, because QUIT was not sent ({why})"
         else:

@@ -19,8 +19,8 @@ LOGIN = (
     ),
     Explanation(
         "auth-refused", 7, "The server rejected the login. Only its own text can say why.",
-        why="Most often the name or the password is wrong. But the account may be locked, POP "
-        "switched off, or the server in trouble.",
+        why="It gives no cause, or several. Most often the name or the password is wrong. But the "
+        "account may be locked, POP switched off, or the server in trouble.",
         admin="Find the reason in the server's log. Servers should send [AUTH] for a wrong "
         "password, and [SYS/TEMP] for trouble of their own: RFC 3206.",
         you="Read the server's text, or translate it. If it names no other cause, type the "

@@ -197,6 +197,8 @@ MAIL = (
         why="The server's reply is shown above.",
         admin="Check the disk space and the permissions of the mailbox.",
         you="Fetch again later. Duplicates are better than losses.",
+        more="Some servers, such as GreenMail, answer QUIT with +OK, and then say that "
+        "the removal failed. That is quit-err, too.",
     ),
     Explanation(
         "slow", 1, "The account works, but slowly.",

@@ -35,7 +35,7 @@ MAX_LINES = 1_000_000  # of a list: short lines take far more memory than their 
 
 _MESSAGE_COMMANDS = ("TOP", "RETR")  # their replies have lines of any sender
 
-_SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")
+SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")  # codes of failures, whatever is before them: RFC 3206
 
 MAX_EMPTY = 3  # empty lines before a reply that are ignored
 
@@ -123,7 +123,7 @@ class ServerPeer:
         """
         line, _, following = strip_noise(bytes(self.unread)).partition(b"\n")
         status = None if following else parse_status(line)
-        if status is None or status.ok or status.code not in _SYSTEM_FAILURES:
+        if status is None or status.ok or status.code not in SYSTEM_FAILURES:
             return None
         self.broken = True
         return self.error(ServerRefusedError, "refused", status.text, status.code)
@@ -249,11 +249,23 @@ class ServerPeer:
         return status
 
     def read_ok(self) -> Dialogue[Status]:
-        """Return the next status line. Raises ServerRefusedError: it is -ERR."""
+        """Return the next status line.
+
+        Raises ServerRefusedError: it is -ERR, or it reports a failure of the system all the same.
+        Gmail answered PASS with "+OK [SYS/TEMP]" and showed an empty mailbox.
+        """
         status = yield from self.read_status()
-        if not status.ok:
-            raise self.error(ServerRefusedError, "refused", status.text, status.code)
+        if not status.ok or status.code in SYSTEM_FAILURES:
+            raise self.refusal(status)
         return status
+
+    def refusal(
+        self, status: Status, kind: type[ServerRefusedError] = ServerRefusedError
+    ) -> ServerRefusedError:
+        """Return the error of a status line that reports a failure, be it +OK or -ERR."""
+        error = self.error(kind, "refused", status.text, status.code)
+        error.says_ok = status.ok
+        return error
 
     def read_lines(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
+from restante.protocol.client.connection import SYSTEM_FAILURES
 from restante.protocol.client.effects import Send, compute
 from restante.protocol.client.operations import command
 from restante.protocol.client.pipeline import Operation
@@ -73,8 +74,8 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
             yield from Send(coded + b"\r\n")
             peer.add_trace(">", "***")
         status = yield from peer.read_status()
-        if not status.ok:
-            error = peer.error(refused, "refused", status.text, status.code)
+        if not status.ok or status.code in SYSTEM_FAILURES:
+            error = peer.refusal(status, refused)
             error.challenge = last_challenge
             raise error
         _conclude(peer, responder)
