@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -53,6 +54,18 @@ def test_rejected_password(host: str) -> None:
     assert report.failure.id == "auth-oauth"
     assert details["sign in"] == "pop3 login ann"
     assert details["app password"]
+
+
+@pytest.mark.parametrize("host", ["pop.163.com", "pop3.126.com", "pop.qq.com", "pop.mail.ru"])
+def test_another_password(host: str) -> None:
+    """A provider without a sign-in that accepts another password than the account's says so."""
+    with server_of("PASS: -ERR Unable to log on") as server:
+        options = {"resolve": {(host, server.port): "127.0.0.1"}, "insecure_plaintext": True}
+        report = ask(server.port, host=host, options=options)
+    [step] = [step for step in report.steps if step.phase == "login"]
+    assert report.id == "auth-refused"
+    assert "sign in" not in dict(step.details)
+    assert re.search("authorization code|external programs", dict(step.details)["app password"])
 
 
 def test_unknown_provider() -> None:
