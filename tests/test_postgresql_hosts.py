@@ -119,9 +119,9 @@ def test_two_primaries(monkeypatch: pytest.MonkeyPatch) -> None:
         return sorted(asyncio.run(postgresql_hosts.find_primaries(dsn, 60)))
 
     monkeypatch.setattr("asyncpg.connect", connect)
-    assert find("a,standby") == ["a"]
-    assert find("a,standby,b") == ["a", "b"]
-    assert find("a,pooler") == ["pooler"]
+    assert find("a,standby") == ["a:5432"]
+    assert find("a:5433,standby,b") == ["a:5433", "b:5432"]
+    assert find("a,pooler") == ["pooler:5432"]
     assert find("a") == []
 
 

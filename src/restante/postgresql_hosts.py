@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from restante.net.addresses import format_host_port
 from restante.system_errors import REJECTED, UNREACHED
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ async def connect(dsn: Secret, *, primary: bool, **options: object) -> asyncpg.C
 
 
 async def find_primaries(dsn: Secret, seconds: float) -> Sequence[str]:
-    """Return the hosts that accept changes, if the address names several. Raises nothing.
+    """Return HOST:PORT of those that accept changes, if an address has several. Raises nothing.
 
     Of poolers that lead to one server, the last is returned. `seconds` is the limit for a host.
     """
@@ -146,7 +147,7 @@ async def find_primaries(dsn: Secret, seconds: float) -> Sequence[str]:
         return []
     starts = await asyncio.gather(*map(ask, hosts), return_exceptions=True)
     host_by_start = {
-        start: host.name
+        start: format_host_port(*host)
         for start, host in zip(starts, hosts, strict=True)
         if not isinstance(start, BaseException)
     }
