@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from restante.storage.cluster.shards import open_shards
-from restante.storage.cluster.transfer.exporting import MaildropExport, list_owners
+from restante.storage.cluster.transfer.exporting import MaildropExport, find_places, list_owners
 from restante.storage.cluster.transfer.transfer import ClusterError
 from restante.storage.interfaces import StoredMessage
-from storage.cluster.shard_pair import ShardPair
+from storage.cluster.shard_pair import GatedShard, ShardPair
 from support.cluster import Cluster, execute
 
 BIG = b"Subject: big\n\n" + b"hello\n" * 500
@@ -181,6 +182,28 @@ def test_a_move_meanwhile(pair: ShardPair) -> None:
         await deliver(pair, b"one\n")
         with pytest.raises(ClusterError, match="was moved meanwhile; run this again"):
             await export(pair, Moving(), [])
+
+    asyncio.run(test())
+
+
+def test_a_move_between_two_lists(pair: ShardPair) -> None:
+    """A maildrop that is moved to a shard that was already listed is not left out."""
+
+    async def test() -> None:
+        await deliver(pair, b"one\n")
+        await pair.move("second")
+        moves: list[bool] = []
+
+        async def move_first(call: Callable[[], Awaitable[object]]) -> object:
+            if not moves:
+                moves.append(await pair.move("first"))
+            return await call()
+
+        async with open_shards(pair.settings) as shards:
+            second: Any = GatedShard(shards["second"], move_first)
+            places = await find_places({"first": shards["first"], "second": second}, pytest.fail)
+            assert places == {"ann": shards["first"]}
+        assert moves == [True]
 
     asyncio.run(test())
 

@@ -72,7 +72,7 @@ async def _export(
 ) -> TransferCounts:
     from restante.cli.commands.store.owners import find_owner
     from restante.storage.cluster.shards import find_shard, open_shards
-    from restante.storage.cluster.transfer.exporting import MaildropExport, list_owners
+    from restante.storage.cluster.transfer.exporting import MaildropExport, find_places
     from restante.storage.cluster.transfer.transfer import Transfer
     from restante.storage.maildir.exported import ExportedMaildir
 
@@ -80,8 +80,7 @@ async def _export(
         owners = [(await find_owner(config, shards, user))[0] for user in users]
         places = {owner: await find_shard(shards, owner) for owner in owners}
         if not users:
-            for shard in shards.values():
-                places |= dict.fromkeys(await list_owners(shard.database, report.report), shard)
+            places = await find_places(shards, report.report)
         report.maildrops = len(places)
         transfer = Transfer(
             lambda owner: MaildropExport(

@@ -22,12 +22,13 @@ from restante.storage.errors import StoreError
 from restante.storage.interfaces import StoredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import asyncpg
 
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
+    from restante.storage.cluster.shards import Shard
 
 MAX_OCTETS = 16 * 1024 * 1024  # of a batch, unless it is one message
 PAGE = 10_000  # boxes in one query
@@ -62,6 +63,22 @@ class ExportTarget(Protocol):
 
     def close(self) -> None:
         """Unlock it."""
+
+
+async def find_places(
+    shards: Mapping[str, Shard], report: Callable[[str], None]
+) -> dict[str, Shard]:
+    """Return the shard of each owner. Raises StoreError.
+
+    `report` is called as by `list_owners`. If there are several shards, a second round finds the
+    owners whose mail was moved to a shard that had already been listed.
+    """
+    rounds = [lambda _: None, report] if len(shards) > 1 else [report]
+    places: dict[str, Shard] = {}
+    for report_move in rounds:
+        for shard in shards.values():
+            places |= dict.fromkeys(await list_owners(shard.database, report_move), shard)
+    return places
 
 
 async def list_owners(database: Database, report: Callable[[str], None]) -> list[str]:
