@@ -209,7 +209,7 @@ def bounded_client(seconds: float) -> HttpClient:
 
 def ask(port: int, seconds: float) -> None:
     """Send a form, as to an issuer of tokens."""
-    bounded_client(seconds).post(f"http://127.0.0.1:{port}/token", b"a=b", [])
+    bounded_client(seconds).send("POST", f"http://127.0.0.1:{port}/token", [], b"a=b")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -253,4 +253,4 @@ def test_no_tls() -> None:
     with pouring(b"HTTP/1.1 400 Bad\r\n\r\n", iter([]), 0) as port:
         asking = bounded_client(PATIENCE)
         with pytest.raises(HttpError, match="TLS fails"):
-            asking.post(f"https://127.0.0.1:{port}/token", b"a=b", [])
+            asking.send("POST", f"https://127.0.0.1:{port}/token", [], b"a=b")

@@ -1,7 +1,7 @@
 """The one HTTP client: one deadline and one number of octets for all, one policy for redirects.
 
-`get` follows redirects, to https only and to hosts that the caller allows. `post` and `send`, which
-carry secrets, follow none. Without TLS only this machine is asked. Nothing is unpacked. A proxy is
+`get` follows redirects, to https only and to hosts that the caller allows. `send`, which carries
+secrets, follows none. Without TLS only this machine is asked. Nothing is unpacked. A proxy is
 used only where the caller names one.
 """
 
@@ -78,14 +78,6 @@ class HttpClient:
     def get(self, url: str) -> bytes:
         """Return what is at a URL, by way of redirects."""
         return self._with_pool(lambda pool: self._follow(pool, url))
-
-    def post(self, url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
-        """Send a form and return the answer."""
-        content_type = ("Content-Type", "application/x-www-form-urlencoded")
-        answer = self.send("POST", url, [content_type, *headers], form)
-        if answer.status != 200:
-            raise HttpError(f"HTTP {answer.status}")
-        return answer.content
 
     def send(
         self,

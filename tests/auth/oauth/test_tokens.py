@@ -93,7 +93,8 @@ def running(issuer: Issuer) -> Iterator[None]:
             if [*map(urllib.parse.unquote_plus, pair.decode().split(":"))] != CLIENT:
                 self.send_error(401)
                 return
-            self.answer(json.dumps(issuer.active.get(token, {"active": False})).encode())
+            said = issuer.active.get(token, {"active": False})
+            self.answer(json.dumps(said).encode(), 400 if "error" in said else 200)
 
         def move(self) -> None:
             self.send_response(302)
@@ -101,8 +102,8 @@ def running(issuer: Issuer) -> Iterator[None]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def answer(self, body: bytes) -> None:
-            self.send_response(200)
+        def answer(self, body: bytes, status: int = 200) -> None:
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -455,6 +456,17 @@ def test_introspection_asks_the_issuer(issuer: Issuer) -> None:
     for token in (b"old", b"odd", b"unknown"):
         with pytest.raises(CredentialsError):
             user_of(tokens, Secret(token))
+
+
+def test_a_kind_of_token_that_the_issuer_does_not_know(issuer: Issuer) -> None:
+    """A client that sends such a token is rejected; any other error is trouble of the server."""
+    tokens = IntrospectedTokens(issuer.url, CLIENT[0], Secret(CLIENT[1].encode()), Claims())
+    issuer.active["jwt"] = {"error": "unsupported_token_type"}
+    issuer.active["bad"] = {"error": "invalid_request"}
+    with pytest.raises(CredentialsError):
+        user_of(tokens, Secret(b"jwt"))
+    with pytest.raises(UnavailableError, match="HTTP 400"):
+        user_of(tokens, Secret(b"bad"))
 
 
 def test_failed_introspection_hides_secrets(issuer: Issuer) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from restante.net.http import HttpClient
+from restante.net.http import HttpClient, HttpError
 from restante.net.tls_trust import create_verifying_context
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 5  # seconds for all of an answer, with the look-up of the name
 LARGEST_ANSWER = 1024 * 1024  # octets
+UNSUPPORTED_TOKEN = "unsupported_token_type"  # noqa: S105  # RFC 7009 section 2.2.1
 
 
 def get(url: str) -> dict[str, Any]:
@@ -22,8 +24,19 @@ def get(url: str) -> dict[str, Any]:
 
 
 def post(url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Send a form and return the JSON object that answers it. Raises HttpError, ValueError."""
-    return _json_object(_client().post(url, form, headers))
+    """Send a form and return the JSON object that answers it. Raises HttpError, ValueError.
+
+    A refusal of RFC 6749 section 5.2 is an answer, too, if it is about the token in the form.
+    """
+    content_type = ("Content-Type", "application/x-www-form-urlencoded")
+    answer = _client().send("POST", url, [content_type, *headers], form)
+    if answer.status == 200:
+        return _json_object(answer.content)
+    with contextlib.suppress(ValueError):
+        content = _json_object(answer.content)
+        if content.get("error") == UNSUPPORTED_TOKEN:
+            return content
+    raise HttpError(f"HTTP {answer.status}")
 
 
 def _client() -> HttpClient:
