@@ -33,7 +33,8 @@ def test_what_is_registered(issuer: Issuer) -> None:
         ({"client_id": None}, "oauth-answer"),
         ({"client_id": 5}, "oauth-answer"),
         ({"client_id": "x" * 5000}, "oauth-answer"),
-        ({"client_secret": "s3cret"}, "oauth-client"),
+        ({"client_secret": "s3cret", "token_endpoint_auth_method": None}, "oauth-client"),
+        ({"client_secret": "s3cret", "token_endpoint_auth_method": "any"}, "oauth-client"),
     ],
 )
 def test_unusable_answers(issuer: Issuer, changes: dict[str, Any], verdict: str) -> None:
@@ -43,6 +44,12 @@ def test_unusable_answers(issuer: Issuer, changes: dict[str, Any], verdict: str)
         register(fetch_metadata(issuer.url), SCOPE)
     assert caught.value.id == verdict
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_secret_that_is_not_used(issuer: Issuer) -> None:
+    """Some issuers give each client a secret, also one that they registered as public."""
+    issuer.client_changes = {"client_secret": "s3cret"}
+    assert register(fetch_metadata(issuer.url), SCOPE).startswith("registered-")
 
 
 def test_an_issuer_that_registers_none(issuer: Issuer) -> None:

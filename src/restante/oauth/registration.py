@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CLIENT_NAME = "Restante"
 REDIRECTS = ("http://127.0.0.1/", "http://localhost/")  # any port: RFC 8252 section 7.3
+PUBLIC = "none"  # a client without a secret. Some issuers give it one all the same
 PATIENCE = 10.0  # seconds for another process that writes there
 LONGEST_ID = 1024  # characters
 
@@ -37,7 +38,7 @@ def register(server: AuthorizationServer, scope: str) -> str:
         "client_name": CLIENT_NAME,
         "application_type": "native",
         "redirect_uris": list(REDIRECTS),
-        "token_endpoint_auth_method": "none",
+        "token_endpoint_auth_method": PUBLIC,
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "scope": scope,
@@ -48,7 +49,7 @@ def register(server: AuthorizationServer, scope: str) -> str:
     client_id = body.get("client_id")
     if not isinstance(client_id, str) or not 0 < len(client_id) <= LONGEST_ID:
         raise OAuthError("oauth-answer", "the issuer's answer has no client id")
-    if body.get("client_secret"):
+    if body.get("client_secret") and body.get("token_endpoint_auth_method") != PUBLIC:
         text = "the issuer registers only clients with a secret, and a program cannot keep one"
         raise OAuthError("oauth-client", text)
     return client_id

@@ -112,6 +112,8 @@ def test_other_requests_do_not_count(issuer: Issuer) -> None:
     [
         ({"iss": "https://evil.example"}, "oauth-forged"),
         ({"iss": None}, "oauth-forged"),
+        ({"iss": None, "code": None, "error": "access_denied"}, "oauth-declined"),
+        ({"iss": "https://evil.example", "error": "access_denied"}, "oauth-forged"),
         ({"code": None}, "oauth-answer"),
         ({"code": "unknown"}, "oauth-code"),
         ({"code": None, "error": "access_denied"}, "oauth-declined"),

@@ -84,7 +84,8 @@ class AuthorizationRequest:
         if not self._is_state(fields.get("state", "")):
             text = "the answer has another state, so it belongs to another sign-in"
             raise OAuthError("oauth-forged", text)
-        self._check_issuer(fields.get("iss"))
+        if "error" not in fields or "iss" in fields:  # some issuers leave it out of a refusal
+            self._check_issuer(fields.get("iss"))
         if "error" in fields:
             raise refusal(200, fields, code=True)
         if not fields.get("code"):
