@@ -13,6 +13,7 @@ import click
 import msgspec
 
 import requirements
+import surroundings
 from restante.cli.options.fetch_settings import ConditionSettings, FetchSettings, RuleSettings
 from restante.diagnosis.explanations import GROUPS, Explanation
 from restante.misbehave import Fault
@@ -206,7 +207,8 @@ def toolbox() -> str:
 # The command pop3
 
 {TOOLBOX}
-{"".join(f"{chr(10)}{part}" for part in parts)}"""
+
+{surroundings.sections()}{"".join(f"{chr(10)}{part}" for part in parts)}"""
 
 
 AS_CHECK = "The connection and password options are those of [pop3 check](#pop3-check).\n"

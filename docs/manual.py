@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import click
 import msgspec
 
 import generate
+import surroundings
 from restante import __version__
 from restante.cli.main import SECTIONS, SUBCOMMANDS, main
 from restante.server.config.schema import Config
@@ -21,10 +23,11 @@ from restante.server.config.schema import Config
 NOTE = '.\\" Written by docs/manual.py of Restante, from the texts of its help.\n'
 HELP_OPTIONS = ["-h", "--help"]
 EXIT_CODE = re.compile(r"^\| (\d+) \| (.*) \|$", re.MULTILINE)
-FILES = [
-    ("/etc/restante/restante.toml", "The configuration of a server, by convention."),
-    ("~/.config/restante/accounts.toml", "Accounts with names, for the commands that read mail."),
-]
+EXIT_STATUS = {
+    "monitor": "0 is OK, 1 WARNING, 2 CRITICAL and 3 UNKNOWN, as monitoring systems require.",
+    "deliver": "The codes of sysexits.h, as MTAs require: 0 if the message is delivered.",
+}
+OTHER_STATUS = "0 is success, 1 success with warnings, 2 a usage error. `pop3(1)` has all codes."
 
 
 def escape(text: str) -> str:
@@ -91,7 +94,7 @@ class Subsections(RoffFormatter):
 
 def page(name: str, section: int, summary: str, body: str, others: Iterable[str]) -> str:
     """Return a whole man page."""
-    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     date = dt.datetime.fromtimestamp(seconds, dt.UTC).date()
     line = summary.removesuffix(".").replace("`", "")
     line = line if line[:2].isupper() else line[:1].lower() + line[1:]
@@ -128,11 +131,30 @@ def command_page(name: str, context: click.Context) -> str:
         formatter.write_heading("Settings")
         for table in generate.FETCH_TABLES:
             _write_table(formatter, table)
+    _write_surroundings(formatter, name, command)
     related = next(rows for rows in SECTIONS.values() if name in rows)
     others = ["pop3", *(f"pop3-{other}" for other in related if other != name)]
     if name in {"serve", "config"}:
         others.append("restante.toml")
     return page(f"pop3-{name}", 1, SUBCOMMANDS[name].summary, formatter.getvalue(), others)
+
+
+def _write_surroundings(formatter: RoffFormatter, name: str, command: click.Command) -> None:
+    """Write the exit status of a command, and the variables and the files that it uses."""
+    formatter.write_heading("Exit status")
+    formatter.write_text(EXIT_STATUS.get(name, OTHER_STATUS))
+    for title, rows in (("Environment", surroundings.VARIABLES), ("Files", surroundings.FILES)):
+        own = list(surroundings.used_by(rows, name, command))
+        if own:
+            formatter.write_heading(title)
+            formatter.write_dl((row.name, row.meaning) for row in own)
+
+
+def _labelled(rows: Iterable[surroundings.Row]) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        one = " " not in row.commands and row.commands != surroundings.ALL
+        commands = f"pop3 {row.commands}" if one else row.commands
+        yield row.name, f"{row.meaning} Used by: {commands}."
 
 
 def _subsection(command: click.Command | None, name: str, parent: click.Context) -> str:
@@ -169,8 +191,10 @@ def main_page(context: click.Context) -> str:
         formatter.write_dl((f"pop3 {name}", row.summary) for name, row in rows.items())
     formatter.write_heading("Exit status")
     formatter.write_dl(EXIT_CODE.findall(generate.TOOLBOX))
+    formatter.write_heading("Environment")
+    formatter.write_dl(_labelled(surroundings.VARIABLES))
     formatter.write_heading("Files")
-    formatter.write_dl(FILES)
+    formatter.write_dl(_labelled(surroundings.FILES))
     others = [f"pop3-{name}" for name in SUBCOMMANDS]
     summary = "serve mail over POP3, and find out why a mail account does not work"
     return page("pop3", 1, summary, formatter.getvalue(), [*others, "restante.toml"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,13 @@ import generate
 import manual
 from restante.cli.main import SUBCOMMANDS
 from support.programs import need
+
+SOURCE = Path(generate.__file__).parents[1] / "src"
+READ_VARIABLE = re.compile(
+    r"""(?:environ(?:ment)?|variables)(?:\.get|\.pop)?[(\[]"([A-Z_]+)"|\b_folder\("([A-Z_]+)\""""
+    r"""|VARIABLE = "(\w+)"|"(\w+)" in os\.environ"""
+)
+"""The name of a variable where the code reads it."""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +50,30 @@ def test_page_has_settings(pages: list[Path]) -> None:
     (page,) = (page.read_text() for page in pages if page.name == "pop3-fetch.1")
     fields = [field for table in generate.FETCH_TABLES for field in msgspec.structs.fields(table)]
     assert [f.encode_name for f in fields if f"\\fB{f.encode_name}\\fR\n" not in page] == []
+
+
+def test_page_has_variables(pages: list[Path]) -> None:
+    """The page of `pop3` has each variable that the code reads, and those of commands their own."""
+    whole, dev, explain = (
+        next(page.read_text() for page in pages if page.name == f"{name}.1")
+        for name in ("pop3", "pop3-dev", "pop3-explain")
+    )
+    source = "".join(file.read_text() for file in SOURCE.rglob("*.py"))
+    read = {name for names in READ_VARIABLE.findall(source) for name in names if name}
+    assert {"POP3_PASSWORD", "NO_COLOR", "XDG_STATE_HOME", "LISTEN_FDS"} <= read
+    assert [name for name in sorted(read - {"_POP3_COMPLETE"}) if name not in whole] == []
+    assert "POP3_DEV_PASSWORD" in dev
+    assert "POP3_PASSWORD" not in dev + explain
+    assert "NO_COLOR" in explain
+
+
+def test_page_has_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The date of a page is that of SOURCE_DATE_EPOCH, or today."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    title = manual.page("pop3", 1, "serve", "", []).splitlines()[1]
+    assert title.split()[3] >= "2026-12-01"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert manual.page("pop3", 1, "serve", "", []).splitlines()[1].split()[3] == "1970-01-02"
 
 
 def test_index_has_pages(pages: list[Path]) -> None:
