@@ -46,6 +46,18 @@ def test_the_right_password_proves_who_it_is(tmp_path: Path) -> None:
     assert warnings == []
 
 
+@pytest.mark.parametrize("fields", ["", "::::::login_delay=9"])
+def test_spaces_belong_to_a_password_in_clear(tmp_path: Path, fields: str) -> None:
+    """A password in clear keeps the spaces at its ends, and a hash has none."""
+    lines = (f"ann:{{PLAIN}} secret {fields}", f"bob: {HASH} {fields}", "eve: {clear}secret\t")
+    accounts, _ = made(tmp_path / "users", *lines)
+    assert asyncio.run(accounts.verify("ann", Secret(b" secret "))).name == "ann"
+    assert asyncio.run(accounts.verify("bob", Secret(b"secret"))).name == "bob"
+    for name, password in (("ann", b" secret"), ("ann", b"secret"), ("eve", b"secret")):
+        with pytest.raises(CredentialsError):
+            asyncio.run(accounts.verify(name, Secret(password)))
+
+
 @pytest.mark.parametrize(
     ("user", "password"),
     [("ann", b"wrong"), ("nobody", b"secret"), ("ann", b""), ("Ann", b"wrong"), ("", b"secret")],

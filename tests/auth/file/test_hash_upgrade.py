@@ -95,6 +95,20 @@ def test_weak_hash_becomes_a_strong_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["users"]
 
 
+def test_password_in_clear_with_a_space_is_replaced(tmp_path: Path) -> None:
+    """A password in clear that ends with a space becomes a hash of it, space included."""
+    upgraded = Upgraded(tmp_path, "ann:{PLAIN}secret ")
+    password = Secret(b"secret ")
+
+    async def log_in_twice() -> None:
+        await upgraded.log_in(password=password)
+        await upgraded.upgrader.write()
+        assert await upgraded.log_in(password=password)
+
+    asyncio.run(log_in_twice())
+    assert upgraded.hash.startswith("$argon2id$")
+
+
 def test_weak_hashes_are_counted(tmp_path: Path) -> None:
     """The log says at the start how many accounts have weak hashes, once."""
     upgraded = Upgraded(tmp_path)

@@ -16,6 +16,7 @@ from restante.auth.file.quota_fields import find_quota
 from restante.auth.file.shadow_dates import expiry_time, is_shadow
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
+from restante.auth.passwords.hash_schemes import strip_spaces
 from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -63,7 +64,7 @@ class PasswdEntry(msgspec.Struct, frozen=True, gc=False):
     def parse(cls, line: str) -> PasswdEntry:
         """Read a line. Raises ValueError: what is wrong with it, in words."""
         name, stored, *others = line.split(":", EXTRAS)
-        stored = stored.strip()
+        stored = strip_spaces(stored)
         extras = parse_extra_fields(others)
         secret, word = extras.get("secret"), locks.login_restriction(others)
         lock = word.key if word else locks.HASH if locks.is_locked_hash(stored) else ""

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from restante.auth.file import dovecot_fields, locks
 from restante.auth.file.locks import EXTRAS
 from restante.auth.file.passwd_entry import PasswdEntry
+from restante.auth.passwords.hash_schemes import strip_spaces
 from restante.auth.usernames import saslprep_or_same
 from restante.durable_folders import sync_folder
 from restante.input_files import LARGEST_ACCOUNTS, read_text
@@ -224,7 +225,7 @@ def replace_hash(line: str, old: str, new: str) -> str | None:
     """Return a line with another hash; None if it has another one than the old hash."""
     name, _, after_name = line.partition(":")
     stored, colon, after_hash = after_name.partition(":")
-    return f"{name}:{new}{colon}{after_hash}" if stored.strip() == old else None
+    return f"{name}:{new}{colon}{after_hash}" if strip_spaces(stored) == old else None
 
 
 def _require_same(path: Path, status: os.stat_result) -> None:

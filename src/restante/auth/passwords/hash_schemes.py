@@ -54,6 +54,14 @@ class StoredHash(NamedTuple):
         return cls(match[1].upper(), encoding, stored[match.end() :])
 
 
+def strip_spaces(field: str) -> str:
+    """Return a stored hash without spaces around it; those that end a password in clear stay."""
+    stored = field.strip()
+    if stored == field or StoredHash.parse(stored).scheme not in PLAIN:
+        return stored
+    return field.lstrip()
+
+
 class Digest(NamedTuple):
     """A digest to compare with, and how to compute it from a password."""
 
