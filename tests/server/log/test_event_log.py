@@ -129,6 +129,21 @@ def test_lines_that_nobody_takes_are_counted() -> None:
     assert written + lost == said
 
 
+def test_the_reason_why_a_thread_is_missing_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that gets no thread for its log can log why, and end."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    log, writer = event_log.configure_log("text", lines := io.StringIO(), threaded=False)
+    with pytest.raises(RuntimeError):
+        writer.begin()
+    log.error("incident", what="a worker failed")
+    writer.close()
+    assert lines.getvalue().endswith('event=incident what="a worker failed"\n')
+
+
 def test_lines_that_wait_together_are_written_together() -> None:
     """Many lines cost few calls of the system, however many sessions end meanwhile."""
     log, writer = event_log.configure_log("text", stuck := Stuck())

@@ -75,8 +75,9 @@ class LogWriter:
         if self._turn is not None:
             self._turn.after_fork()
         self.at_begin()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="log", daemon=True)
+        thread.start()  # without it, as at a limit of threads, lines are written at once
+        self._thread = thread
 
     def write(self, line: str) -> None:
         """Write a line, which is given without its end, or queue it for the thread."""
