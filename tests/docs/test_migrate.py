@@ -227,6 +227,13 @@ NEW_FORMS = [
 ]
 
 
+SHORT = (
+    "%{uid | md5 | hexlify(1)}"
+    if shutil.which("dovecot") and dovecot_2_4.is_installed()
+    else "%.1Mu"
+)
+
+
 def test_every_format_makes_what_dovecot_makes_of_it(folder: Path) -> None:
     """rfc1939-s7/unique-id-not-reused: each account of this Dovecot has a format of its own."""
     need("dovecot")
@@ -246,6 +253,45 @@ def test_every_format_makes_what_dovecot_makes_of_it(folder: Path) -> None:
             theirs = unique_ids(old.port, f"u{number}")
             ours = uidlist.read(DovecotUniqueIds(form), (box / "dovecot-uidlist").read_bytes())
             assert list(ours.values()) == theirs, form
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("mdbox", "pop3_uidl_format = %u\npop3_reuse_xuidl = yes\n"),
+        ("mdbox", f"pop3_uidl_format = {SHORT}\npop3_uidl_duplicates = rename\n"),
+        ("maildir", 'pop3_uidl_format = %u\npop3_deleted_flag = "$POP3Deleted"\n'),
+    ],
+)
+def test_other_settings_of_dovecot(tmp_path: Path, folder: Path, kind: str, settings: str) -> None:
+    """rfc1939-s7/unique-id-not-reused: unique-ids stay with the settings that the page names."""
+    need("doveadm")
+    place = f"{NAMESPACE}mail_location = {kind}:{folder}/mail/%u\n"
+    with dovecot(folder / "old", "secret", place.replace("/mail/", "/old/mail/") + settings) as old:
+        for number in range(8):
+            message = b"X-UIDL: given%d\n\nx\n" % number
+            old.doveadm("save", "-u", "ann@example.com", stdin=message)
+        with Client(old.port) as client:
+            client.log_in("ann@example.com", "secret")
+            assert client.say("DELE 2").startswith(b"+OK")
+            assert client.say("QUIT").startswith(b"+OK")
+        before = unique_ids(old.port)
+        shell(block("keyword").replace("doveadm", f"doveadm -c {old.config}"), folder)
+        command = block("doveadm -o").replace("doveadm", f"doveadm -c {old.config}")
+        copy = folder / "copy/mail/ann@example.com"
+        copy.parent.mkdir(parents=True)
+        os.chown(copy.parent, *OWNER)
+        shell(command.replace("/srv/mail/ann@example.com", str(copy)), folder)
+    assert len(before) == 7
+    with dovecot(
+        folder / "copy", "secret", f"{NAMESPACE}{settings}pop3_save_uidl = yes\n"
+    ) as copied:
+        assert unique_ids(copied.port) == before
+    with serving(tmp_path, "--config", configured(tmp_path, "%08Xu%08Xv")) as new:
+        ours = new.add("ann@example.com", "secret")
+        shutil.rmtree(ours)
+        shutil.copytree(copy, ours)
+        assert sorted(unique_ids(new.port)) == sorted(before)
 
 
 def test_couriers_unique_ids_stay(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ MAX_WIDTH = 500  # characters
 NAMES = {"u": "uid", "v": "uidvalidity", "m": "md5", "f": "filename", "g": "guid"}
 SAVE = (
     "Set pop3_save_uidl = yes in Dovecot, let each client log in once, and write %08Xu%08Xv here: "
-    "Dovecot has then stored every unique-id in dovecot-uidlist"
+    "Dovecot has then stored every unique-id in dovecot-uidlist, if the mail is in a Maildir"
 )
 
 _OLD = re.compile(
