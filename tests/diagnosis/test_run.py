@@ -117,7 +117,7 @@ BREAKS = faults(
     ("desync", "two replies to CAPA", (after("CAPA", b"-ERR\r\n"), "CAPA: -ERR"), "after the reply to CAPA"),
     ("desync", "two replies to PASS", "login-twice", "after the reply to PASS ***"),
     ("bad-reply", "in STAT", "stat-garbage", "no two numbers"),
-    ("bad-reply", "no status", "stat-no-status", "no reply of POP3"),
+    ("bad-reply", "no status", "stat-no-status", "not a reply of POP3"),
     ("refused", "STAT", "stat-refused", "no index"),
     ("sys-temp", "STAT", "STAT: -ERR [SYS/TEMP] index", "[SYS/TEMP] index"),
     ("sys-perm", "LIST", "LIST: -ERR [SYS/PERM] index", "[SYS/PERM] index"),

@@ -23,7 +23,11 @@ _OTHER_PROTOCOLS = (
 def describe_server(banner: bytes) -> str:
     """Return a server of another protocol in words, with its greeting."""
     line = decode_text(banner[:200].partition(b"\n")[0]).rstrip("\r")
-    return f'this is {_article(protocol_of(banner))} server with the greeting "{line[:100]}"'
+    kind = protocol_of(banner)
+    if kind == "unknown":
+        return f'this is not a POP3 server: its greeting is "{line[:100]}"'
+    article = "a" if kind in ("ManageSieve", "VNC") else "an"
+    return f'this is {article} {kind} server with the greeting "{line[:100]}"'
 
 
 def protocol_of(octets: bytes) -> str:
@@ -33,9 +37,3 @@ def protocol_of(octets: bytes) -> str:
         return "FTP" if b"FTP" in text and b"SMTP" not in text else "SMTP"
     names = (name for start, name in _OTHER_PROTOCOLS if octets.startswith(start))
     return next(names, "unknown")
-
-
-def _article(kind: str) -> str:
-    if kind == "unknown":
-        return "no POP3"
-    return f"a {kind}" if kind in ("ManageSieve", "VNC") else f"an {kind}"

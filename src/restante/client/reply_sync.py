@@ -43,8 +43,8 @@ class ReplyTracker:
             while True:
                 if strict and isinstance(effect, Send):
                     yield from expect_silence(session)
-                if peer.command != command:
-                    self._begin(peer)
+                if isinstance(effect, Send) or peer.command != command:
+                    self._begin(peer)  # a response of AUTH has the command of its AUTH
                 command = peer.command
                 try:
                     answer = yield effect

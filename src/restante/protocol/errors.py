@@ -124,7 +124,7 @@ class RemoteError(Pop3Error):
     @property
     def said(self) -> str:
         """The text after its response code in brackets."""
-        return f"[{self.code}] {self.text}" if self.code else self.text
+        return f"[{self.code}] {self.text}".rstrip() if self.code else self.text
 
     @property
     def quoted(self) -> str:

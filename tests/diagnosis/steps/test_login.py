@@ -11,7 +11,16 @@ from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.diagnosis.steps import login
 from support.authority import GOOD, trusting
-from support.check_request import FALLS_SILENT, OPTIONS, Faults, ask, faults, server_of, times_for
+from support.check_request import (
+    FALLS_SILENT,
+    OPTIONS,
+    SHORT,
+    Faults,
+    ask,
+    faults,
+    server_of,
+    times_for,
+)
 from support.faulty_server import PASSWORD
 
 
@@ -126,6 +135,25 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: Faults, said: s
     assert report.failure is not None
     assert said in report.failure.evidence
     assert "DELE" not in str(running.commands)
+
+
+def test_silence_after_a_response_of_auth() -> None:
+    """A server that falls silent after a response of AUTH sent nothing, whatever came before it."""
+    with server_of((PLAIN_ONLY, "response: silence")) as running:
+        report = ask(running.port, options={"reply_seconds": SHORT})
+    assert report.failure is not None
+    assert (report.id, report.failure.evidence) == (
+        "auth-noreply",
+        f"the server sent nothing for {SHORT} seconds",
+    )
+
+
+def test_a_refusal_by_its_code_alone() -> None:
+    """A response code without a text is shown as it is."""
+    with server_of("PASS: -ERR [IN-USE]") as running:
+        report = ask(running.port)
+    assert report.failure is not None
+    assert report.failure.evidence == "[IN-USE]"
 
 
 def test_clear_text_that_is_refused_within_tls() -> None:

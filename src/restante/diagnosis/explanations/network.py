@@ -120,11 +120,11 @@ NETWORK = (
     ),
     Explanation(
         "greet-none", 4, "The server accepted the connection, but sent no greeting.",
-        why="The server is overloaded, or its back end hangs (TLS on this port was ruled out). A "
-        "server behind a proxy may wait for a PROXY header.",
-        admin="Check the server's load and its back end. Behind a proxy, check that both agree on "
-        "the PROXY protocol.",
-        you="Try again later.",
+        why="The server is overloaded, its back end hangs, or it looks up the client's name in the "
+        "DNS (TLS on this port was ruled out). Behind a proxy it may wait for a PROXY header.",
+        admin="Check the server's load, its back end and its name servers. Behind a proxy, check "
+        "that both agree on the PROXY protocol.",
+        you="Try again later, or allow more time with --timeout SECONDS.",
     ),
     Explanation(
         "greet-closed", 4, "The server closed the connection before its greeting.",

@@ -234,7 +234,9 @@ class ServerPeer:
                 if self.unread:  # it goes on, so it is the rest of a message
                     raise self.unexpected_line(self.excerpt(line))
             raise self.error(
-                MalformedReplyError, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"'
+                MalformedReplyError,
+                "bad-reply",
+                f'this is not a reply of POP3: "{self.excerpt(line)}"',
             )
         self.multiline_command = ""
         self.bare_lf = not line.endswith(b"\r\n")
