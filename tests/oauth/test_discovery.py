@@ -96,6 +96,10 @@ def test_consent_for_a_refresh_token(issuer: LocalIssuer) -> None:
     """An issuer may ignore offline_access without a consent, so the request asks for one."""
     assert find("mail.example.com", issuer=issuer.url).parameters == {"prompt": "consent"}
     assert find("mail.example.com", issuer=issuer.url, scope="mail").parameters == {}
+    issuer.metadata_changes = {"prompt_values_supported": ["none", "login"]}
+    assert find("mail.example.com", issuer=issuer.url).parameters == {}
+    issuer.metadata_changes = {"prompt_values_supported": ["none", "consent"]}
+    assert find("mail.example.com", issuer=issuer.url).parameters == {"prompt": "consent"}
     row = replace(PROVIDERS["fastmail"], issuer=issuer.url, parameters={"prompt": "login"})
     own = {**PROVIDERS, "fastmail": row}
     found = find_issuer("pop.fastmail.com", OAuthSettings(), own, Sources())

@@ -133,7 +133,8 @@ def _issuer_from_metadata(
     server: AuthorizationServer, settings: OAuthSettings, source: str, scope: str = ""
 ) -> Issuer:
     scope = settings.scope or scope or _usual_scope(server)
-    parameters = WITH_OFFLINE if OFFLINE in scope.split() else {}
+    has_consent = not server.prompts or "consent" in server.prompts
+    parameters = WITH_OFFLINE if OFFLINE in scope.split() and has_consent else {}
     return Issuer(server, scope, source=source, parameters=parameters)
 
 

@@ -35,6 +35,7 @@ class AuthorizationServer:
         iss_in_response: the redirect has the parameter `iss` (RFC 9207), and must have it. False
             if it is not compared.
         scopes: the scopes that it knows, none if it does not say.
+        prompts: the values of `prompt` that it knows, none if it does not say.
         basic: a client secret goes into the header Authorization.
         unusable: why endpoints count as missing that the issuer names.
     """
@@ -47,6 +48,7 @@ class AuthorizationServer:
     revocation: str = ""
     iss_in_response: bool | None = None
     scopes: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
     basic: bool = False
     unusable: tuple[str, ...] = ()
 
@@ -123,6 +125,7 @@ def read_metadata(metadata: Mapping[str, Any], issuer: str) -> AuthorizationServ
         revocation=optional_endpoint("revocation_endpoint"),
         iss_in_response=metadata.get(ISS_IN_RESPONSE) is True or None,
         scopes=_texts(metadata, "scopes_supported"),
+        prompts=_texts(metadata, "prompt_values_supported"),
         basic="client_secret_basic" in methods and "client_secret_post" not in methods,
         unusable=tuple(unusable),
     )
