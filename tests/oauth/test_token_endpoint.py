@@ -367,4 +367,6 @@ def test_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "example.org")
     for host in ("id.example.com", "127.0.0.1", "localhost", "id.example.org"):
         issuer_requests.get_json(f"https://{host}/")
-    assert used == ["http://proxy.example.com:3128", "", "", ""]
+    monkeypatch.setenv("https_proxy", "proxy.example.com:3128")  # as curl allows it
+    issuer_requests.get_json("https://id.example.com/")
+    assert used == ["http://proxy.example.com:3128", "", "", "", "http://proxy.example.com:3128"]

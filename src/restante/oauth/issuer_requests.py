@@ -112,14 +112,18 @@ def _ask(
 
 
 def proxy_for(url: str) -> str:
-    """Return the proxy that the environment names for a URL, "" for none: https_proxy, no_proxy."""
+    """Return the proxy that the environment names for a URL, "" for none: https_proxy, no_proxy.
+
+    A proxy without a scheme is one of HTTP, as for curl.
+    """
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:  # of the user's own table of providers; see HttpClient
         return ""
     if is_loopback(host) or proxy_bypass(host):
         return ""
-    return getproxies().get("https", "")
+    proxy = getproxies().get("https", "")
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
 def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:
