@@ -141,6 +141,28 @@ def test_a_dead_proxy() -> None:
         client(ssl.create_default_context(), url).get("https://id.example.com/page")
 
 
+@pytest.mark.parametrize(
+    ("first", "place", "reason"),
+    [
+        (b"HTTP/1.1 200", "the proxy {} of https_proxy: ", "did not answer in time"),
+        (b"\x05\xff", "the proxy {} of https_proxy: ", "the answer is not HTTP"),
+        (b"HTTP/1.1 2\r\n\r\n", "the proxy {} of https_proxy: ", "the answer is not HTTP"),
+        (b"", "the proxy {} of https_proxy: ", "the connection broke off"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "", "the connection broke off"),
+    ],
+)
+def test_a_proxy_that_fails(first: bytes, place: str, reason: str) -> None:
+    """The error names the proxy until it has connected to the server, and blames no answer."""
+    pieces = iter([b""]) if reason == "did not answer in time" else iter([])
+    with pouring(first, pieces, 30) as port:
+        made = client(ssl.create_default_context(), f"http://127.0.0.1:{port}")
+        made = dataclasses.replace(made, ends=time.monotonic() + 0.3)
+        with pytest.raises(HttpError) as caught:
+            made.get("https://id.example.com/page")
+    assert str(caught.value) == place.format(f"127.0.0.1:{port}") + reason
+    assert not isinstance(caught.value, InvalidAnswerError)
+
+
 def test_a_network_without_route() -> None:
     """A host to which there is no route is not a connection that broke off."""
 

@@ -30,6 +30,10 @@ REDIRECTS = 4  # that are followed
 _MOVED = (301, 302, 303, 307, 308)
 _PIECE = 16 * 1024  # octets
 _MAX_BESIDE = 512 * 1024  # octets beside those of answers, such as headers, of all requests
+_FAILURES = (
+    httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)  # fmt: skip
 
 
 class HttpError(Exception):
@@ -106,32 +110,19 @@ class HttpClient:
 
     def _with_pool(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
         octets = 2 * self.largest + _MAX_BESIDE
-        backend = _Backend(self.connect, self.ends, octets, self._shown_proxy())
+        backend = _Backend(self.connect, self.ends, octets)
         try:
             with self._pool(backend) as pool:
                 return ask(pool)
-        except (httpcore.TimeoutException, TimeoutError):
-            raise HttpError("did not answer in time") from None
-        except httpcore.ConnectError as error:
-            raise HttpError(str(error)) from None
-        except httpcore.ProxyError as error:
-            raise HttpError(f"{self._shown_proxy()}: {error}") from None
-        except httpcore.ProtocolError:
-            if not backend.ended:
-                raise InvalidAnswerError("the answer is not HTTP") from None
-            raise HttpError("the connection broke off") from None
-        except httpcore.NetworkError:
-            raise HttpError("the connection broke off") from None
-        except (ValueError, httpcore.UnsupportedProtocol):
-            raise HttpError("its address is not valid") from None
+        except (HttpError, ValueError, TimeoutError, *_FAILURES) as error:
+            failure = _translate(error, ended=backend.ended)
+            if self.proxy and backend.before_tls:
+                raise HttpError(f"{self._shown_proxy()}: {failure}") from None
+            raise failure from None
 
     def _shown_proxy(self) -> str:
-        """Return the proxy for errors, without its password; "" for none."""
-        try:
-            netloc = urlsplit(self.proxy).netloc.rpartition("@")[2]
-        except ValueError:  # see _pool
-            return ""
-        return f"the proxy {netloc} of https_proxy" if netloc else ""
+        """Return the proxy for errors, without its password."""
+        return f"the proxy {urlsplit(self.proxy).netloc.rpartition('@')[2]} of https_proxy"
 
     def _pool(self, backend: _Backend) -> httpcore.ConnectionPool:
         if not self.proxy:
@@ -216,6 +207,23 @@ def _location(answer: httpcore.Response) -> str:
     return next(locations, b"").decode("latin-1")
 
 
+def _translate(error: Exception, *, ended: bool) -> HttpError:
+    """Return the error for what went wrong; `ended` says whether the server has hung up."""
+    match error:
+        case HttpError():
+            return error
+        case httpcore.TimeoutException() | TimeoutError():
+            return HttpError("did not answer in time")
+        case httpcore.ConnectError() | httpcore.ProxyError():
+            return HttpError(str(error))
+        case httpcore.ProtocolError() if not ended:
+            return InvalidAnswerError("the answer is not HTTP")
+        case httpcore.ProtocolError() | httpcore.NetworkError():
+            return HttpError("the connection broke off")
+        case _:
+            return HttpError("its address is not valid")
+
+
 def _reason(error: Exception) -> str:
     match error:
         case ssl.SSLCertVerificationError():
@@ -239,18 +247,15 @@ class _Backend(httpcore.NetworkBackend):
     Attributes:
         ends: when the time is over.
         ended: whether a server has hung up.
+        before_tls: whether a connection was begun, and TLS was not: it is then with the proxy.
     """
 
     def __init__(
-        self,
-        connect: Callable[[str, int, float], socket.socket],
-        ends: float,
-        octets: int,
-        proxy: str,
+        self, connect: Callable[[str, int, float], socket.socket], ends: float, octets: int
     ) -> None:
         self.ends = ends
         self.ended = False
-        self._proxy = proxy  # to which all connections go, for errors
+        self.before_tls = False
         self._connect, self._octets_left = connect, octets
 
     def note(self, octets: bytes) -> None:
@@ -269,15 +274,13 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002  # see above
     ) -> httpcore.NetworkStream:
         """Connect."""
+        self.before_tls = True
         try:
             return _Stream(self._connect(host.strip("[]"), port, self.ends), self)
         except TimeoutError as error:
-            if self._proxy:
-                raise httpcore.ConnectError(f"{self._proxy}: did not answer in time") from None
             raise httpcore.ConnectTimeout(str(error)) from None
         except (OSError, UnicodeError) as error:
-            reason = f"{self._proxy}: {_reason(error)}" if self._proxy else _reason(error)
-            raise httpcore.ConnectError(reason) from None
+            raise httpcore.ConnectError(_reason(error)) from None
 
 
 class _Stream(httpcore.NetworkStream):
@@ -325,6 +328,7 @@ class _Stream(httpcore.NetworkStream):
         timeout: float | None = None,  # noqa: ARG002  # see above
     ) -> httpcore.NetworkStream:
         """Begin TLS; the socket's time is that of the whole handshake."""
+        self._backend.before_tls = False
         try:
             self._sock.settimeout(seconds_until(self._backend.ends))
             tls = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname)
