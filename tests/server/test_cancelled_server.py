@@ -136,9 +136,12 @@ class SlowToOpen(MemoryStore):
         finally:
             print("closed")
 
+class Accounts:
+    verify = None
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 try:
-    with Server(SlowToOpen(), None, (Listener(port=0),)):
+    with Server(SlowToOpen(), Accounts(), (Listener(port=0),)):
         print("started")
 except KeyboardInterrupt:
     print("interrupted", threading.active_count())

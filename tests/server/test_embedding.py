@@ -29,6 +29,7 @@ from restante import RemoteError, blocking
 from restante.net import daemon_threads
 from restante.protocol.secret import Secret
 from restante.server import (
+    AuthOffer,
     CertificateFiles,
     Certificates,
     Listener,
@@ -335,6 +336,38 @@ def test_invalid_settings(make: Callable[..., object], given: dict[str, Any]) ->
     """A value that cannot be meant is an error at once, with its name."""
     with pytest.raises(ValueError, match=f"{next(iter(given))} is .*: it must be"):
         make(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"store": MemoryStore}, "store must be an object, and not the class MemoryStore"),
+        ({"store": "/srv/mail"}, "store must have a method `acquire`: str has none"),
+        ({"accounts": {"ann": "hunter2"}}, "accounts must have a method `verify`: dict has none"),
+        ({"recipients": {"ann"}}, "recipients must have a method `owner`: set has none"),
+        ({"listeners": Listener(port=0)}, r"listeners must be a list: write \[Listener"),
+        ({"listeners": [("127.0.0.1", 0)]}, "each of listeners must be of type Listener, not tup"),
+        ({"settings": {"greeting": "hi"}}, "settings must be of type ProtocolSettings, not dict"),
+        ({"limits": 10}, "limits must be of type ServerLimits, not int"),
+        ({"offer": AuthOffer()}, "offer must be a function that returns an AuthOffer"),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_wrong_types(accounts: Passwords, given: dict[str, Any], text: str) -> None:
+    """An argument of another type is an error at once, and not in the first session."""
+    every: dict[str, Any] = {"store": MemoryStore(), "accounts": accounts, "listeners": FREE}
+    with pytest.raises(TypeError, match=text):
+        Server(**every | given)
+
+
+def test_wrong_offers(accounts: Passwords) -> None:
+    """An offer that no client could use is an error at the start, and no port is open."""
+    misspelt = AuthOffer(mechanisms=frozenset({"SCRAM-SHA256"}))
+    with pytest.raises(ValueError, match="'SCRAM-SHA256' is not known; use some of SCRAM-SHA-256"):
+        Server(MemoryStore(), accounts, FREE, offer=lambda: misspelt).__enter__()
+    names: Any = frozenset({"PLAIN"})
+    with pytest.raises(TypeError, match="what offer returns must be of type AuthOffer, not froz"):
+        Server(MemoryStore(), accounts, FREE, offer=lambda: names).__enter__()
 
 
 def test_loggers(accounts: Passwords, caplog: pytest.LogCaptureFixture) -> None:

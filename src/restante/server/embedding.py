@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast, get_args
 
 from restante.auth.interfaces import FindsOwner
 from restante.net.addresses import HIGHEST_PORT
+from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings, require_seconds
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
@@ -114,7 +115,8 @@ class Server(ServerLifecycle):
         addresses: where the server listens for POP3, with the ports that were free.
         smtp_address: where it listens for SMTP, if it does.
 
-    Raises TypeError: `log` is not a logger of structlog. Raises ValueError: a timeout is invalid.
+    Raises TypeError: an argument is of another kind, such as a `log` that is not a logger of
+    structlog. Raises ValueError: a timeout is invalid.
     """
 
     store: Store
@@ -140,13 +142,26 @@ class Server(ServerLifecycle):
         require_seconds("stop_timeout", self.stop_timeout, least=0)
         if not hasattr(self.log, "bind"):
             raise TypeError("log must be a logger of structlog; see structlog.wrap_logger")
+        _require_methods("store", self.store, "acquire", "deliver")
+        _require_methods("accounts", self.accounts, "verify")
+        if self.recipients is not None:
+            _require_methods("recipients", self.recipients, "owner")
+        if isinstance(self.listeners, Listener):
+            raise TypeError("listeners must be a list: write [Listener(...)]")
+        for listener in self.listeners:
+            _require_type("each of listeners", listener, Listener)
+        _require_type("settings", self.settings, ProtocolSettings)
+        _require_type("limits", self.limits, ServerLimits)
+        if not callable(self.offer):
+            raise TypeError("offer must be a function that returns an AuthOffer")
 
     async def start(self) -> None:
         """Listen, and serve until `stop`. A server starts once.
 
         Raises ListenError: an address cannot be used. Raises ValueError: an address for delivery
-        is not of this machine, or there is no list of recipients. Raises StoreError: the store
-        cannot be opened. Raises RuntimeError: this server was started before.
+        is not of this machine, there is no list of recipients, or `offer` has an unknown mechanism.
+        Raises TypeError: `offer` returns another type. Raises StoreError: the store cannot be
+        opened. Raises RuntimeError: this server was started before.
         """
         if self._started:
             raise RuntimeError("a server starts only once")
@@ -162,6 +177,7 @@ class Server(ServerLifecycle):
         )
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(open_store(self.store))
+            _check_offer(self.offer())
             await stack.enter_async_context(sharing_with_peers(context))
             await stack.enter_async_context(watching_accounts(context))
             if self.lmtp or self.smtp:
@@ -202,3 +218,30 @@ class Server(ServerLifecycle):
 
 def _address(opened: socket.socket) -> ListenAddress:
     return ListenAddress(*opened.getsockname()[:2])
+
+
+def _require_methods(name: str, value: object, *methods: str) -> None:
+    """Raise TypeError: an argument lacks a method, or is a class in place of an object."""
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be an object, and not the class {value.__name__}")
+    for method in methods:
+        if not hasattr(value, method):  # its repr may show passwords
+            raise TypeError(
+                f"{name} must have a method `{method}`: {type(value).__name__} has none"
+            )
+
+
+def _require_type(name: str, value: object, kind: type) -> None:
+    """Raise TypeError: an argument has another type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be of type {kind.__name__}, not {type(value).__name__}")
+
+
+def _check_offer(offer: object) -> None:
+    """Raise TypeError: it is not an offer. Raise ValueError: it has an unknown mechanism."""
+    _require_type("what offer returns", offer, AuthOffer)
+    assert isinstance(offer, AuthOffer)
+    for name in offer.mechanisms:
+        if name not in SERVER_MECHANISMS:
+            known = ", ".join(SERVER_MECHANISMS)
+            raise ValueError(f"the mechanism {name!r} is not known; use some of {known}")

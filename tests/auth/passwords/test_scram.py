@@ -44,6 +44,13 @@ def test_what_is_no_key_is_told_of(text: str) -> None:
         PasswdEntry.parse(f"ann:{HASH}::::::scram-sha-256={text}")
 
 
+@pytest.mark.parametrize("mechanism", ["scram-sha-256", "SCRAM-SHA256", "SCRAM-SHA-512", "PLAIN"])
+def test_keys_of_another_mechanism(mechanism: str) -> None:
+    """The error names the mechanism, and does not blame the password."""
+    with pytest.raises(ValueError, match=f"'{mechanism}' is not known; use SCRAM-SHA-256 or SCR"):
+        scram.create_keys(mechanism, Secret(b"secret"))
+
+
 def test_new_password_removes_old_keys() -> None:
     """A new password removes the old keys and keeps the other fields."""
     line = f"ann:{HASH}:1000:1000:Ann::/bin/sh:quota=1G scram-sha-256={KEYS} tls=required"

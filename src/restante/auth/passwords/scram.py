@@ -68,8 +68,10 @@ def create_keys(mechanism: str, password: Secret, *, iterations: int = ITERATION
     """Return new keys for a `password` and a `mechanism`, "SCRAM-SHA-256" or "SCRAM-SHA-1".
 
     It takes as long as `iterations` require, so call it in a thread. Raises ValueError: the
-    password is not what SASLprep allows.
+    mechanism is another, or the password is not what SASLprep allows.
     """
+    if mechanism.removesuffix("-PLUS") not in HASHES:
+        raise ValueError(f"{mechanism!r} is not known; use {' or '.join(HASHES)}")
     try:
         salt, stored, server, _ = scramp.ScramMechanism(mechanism).make_auth_info(
             password.reveal().decode(), iterations, secrets.token_bytes(SALT)
