@@ -28,8 +28,13 @@ from restante.protocol.client.effects import (
     Receive,
     Send,
 )
-from restante.protocol.client.pipeline import carry_out
-from restante.protocol.errors import ConnectionLostError, MalformedReplyError, RemoteError
+from restante.protocol.client.pipeline import Operation, carry_out
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    RemoteError,
+    ServerRefusedError,
+)
 from support.faulty_server import HELLO, PASSWORD, faulty_server
 
 TARGET = parse_url("pop3://ann@127.0.0.1")
@@ -194,3 +199,30 @@ def test_octets_after_message_fail() -> None:
                 drop[1].read()
                 drop.delete(1)
     assert "DELE 1" not in server.commands
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        operations.capa(),
+        operations.list_(),
+        operations.uidl(),
+        operations.top(1),
+        operations.retr(1),
+    ],
+    ids=lambda operation: operation.request.split()[0].decode(),
+)
+def test_lines_after_ok_with_failure(operation: Operation[object]) -> None:
+    """After an +OK with a code of failure, lines may follow or not: no command does."""
+    peer = ServerPeer()
+    with pytest.raises(ServerRefusedError):
+        steps(carry_out(peer, operation), b"+OK [SYS/TEMP] later\r\n1 120\r\n.\r\n")
+    assert peer.broken
+
+
+def test_no_lines_after_ok_with_failure() -> None:
+    """After such an answer to a command without lines, the next command gets its own reply."""
+    peer = ServerPeer()
+    with pytest.raises(ServerRefusedError):
+        steps(carry_out(peer, operations.dele(1)), b"+OK [SYS/TEMP] later\r\n")
+    assert not peer.broken

@@ -138,7 +138,7 @@ class RemoteError(Pop3Error):
 
 
 class ServerRefusedError(RemoteError):
-    """The server answered -ERR. The connection can be used further.
+    """The server answered -ERR. The connection can be used further, unless lines may follow an +OK.
 
     Attributes:
         says_ok: the server answered +OK instead, and reported the failure in the same line.

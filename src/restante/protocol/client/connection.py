@@ -250,14 +250,16 @@ class ServerPeer:
         self.add_trace("<", status.line)
         return status
 
-    def read_ok(self) -> Dialogue[Status]:
-        """Return the next status line.
+    def read_ok(self, *, multiline: bool = False) -> Dialogue[Status]:
+        """Return the next status line, which begins a `multiline` reply or is all of it.
 
         Raises ServerRefusedError: it is -ERR, or it reports a failure of the system all the same.
         Gmail answered PASS with "+OK [SYS/TEMP]" and showed an empty mailbox.
         """
         status = yield from self.read_status()
         if not status.ok or status.code in SYSTEM_FAILURES:
+            if status.ok and multiline:  # its lines may follow, or not
+                self.broken = True
             raise self.refusal(status)
         return status
 

@@ -114,7 +114,7 @@ def capa() -> Operation[dict[str, str]]:
     """CAPA: each tag in upper case, with what follows it. RFC 2449 section 5."""
 
     def read(peer: ServerPeer) -> Dialogue[dict[str, str]]:
-        yield from peer.read_ok()
+        yield from peer.read_ok(multiline=True)
         lines: list[str] = []
         yield from peer.read_lines(lines.append, LINE_LIMIT)
         pairs = (line.strip().partition(" ") for line in lines if line.strip())
@@ -227,7 +227,7 @@ def uidl() -> Operation[Mapping[int, str]]:
 
 def _table(verb: str, create: Callable[[], NumberTable[T]]) -> Operation[Mapping[int, T]]:
     def read(peer: ServerPeer) -> Dialogue[Mapping[int, T]]:
-        status = yield from peer.read_ok()
+        status = yield from peer.read_ok(multiline=True)
         table = create()
         if not peer.unread and says_no_mail(status.text):
             peer.unread += yield from Peek(END_OF_REPLY)
@@ -266,7 +266,7 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
     """
 
     def read(peer: ServerPeer) -> Dialogue[bytes]:
-        yield from peer.read_ok()
+        yield from peer.read_ok(multiline=True)
         body = DotUnstuffer(bare_lf=peer.bare_lf)
         head = bytearray()
         header = 0  # its octets, once its end has come
@@ -302,7 +302,7 @@ def retr(
     """
 
     def read(peer: ServerPeer) -> Dialogue[MessageEnd]:
-        yield from peer.read_ok()
+        yield from peer.read_ok(multiline=True)
         body = DotUnstuffer(bare_lf=peer.bare_lf)
         limit = min(max_message_octets(promised), most or ENDLESS)
         while not body.ended:
