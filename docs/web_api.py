@@ -24,8 +24,8 @@ def page() -> str:
 # The API of developer mode
 
 `pop3 dev` serves this API beside its page, at http://127.0.0.1:8025/: [how to use it](../how-to/develop.md).
-`/openapi.json` describes it in OpenAPI 3.1. Errors are JSON, `{{"error": "..."}}`. Any request may also get 400, 401 or 403. A
-program sends no token. A script in a browser must come from the page, and send its token.
+`/openapi.json` describes it in OpenAPI 3.1. Errors are JSON, `{{"error": "..."}}`. Any request may also get 400, 401 or 403: a
+parameter or field that is not on this page gets 400. A program sends no token. A script in a browser must come from the page, and send its token.
 
 {_table(groups["Restante"])}
 

@@ -74,6 +74,36 @@ def test_messages_are_filtered(server: DeveloperServer, query: str, ids: list[st
     assert [row["id"] for row in found["messages"]] == ids
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_unknown_parameters(server: DeveloperServer, method: str) -> None:
+    """A misspelt filter is an error that names it: it would match all mail, and remove it."""
+    answer = page_client(server).request(method, "/api/messages?mailbx=ann@example.com&to=a")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("unknown parameter 'mailbx'; known are q, mailbox, to")
+    assert len(server.mailboxes.mail()) == 2
+    assert page_client(server).get("/api/info?x=1").json()["error"] == (
+        "unknown parameter 'x'; this request has none"
+    )
+    assert page_client(server).get("/api/v1/messages?tz=Europe/Paris").status_code == 200
+
+
+def test_unknown_fields(server: DeveloperServer) -> None:
+    """A misspelt field is an error: the faults of all mailboxes would be switched off."""
+    server.faults.set(["retr-cut"])
+    answer = page_client(server).put("/api/faults", json={"on": [], "mailbx": "ann@example.com"})
+    assert answer.status_code == 400
+    assert "unknown field `mailbx`" in answer.json()["error"]
+    assert server.faults.on == ["retr-cut"]
+
+
+def test_no_json(server: DeveloperServer) -> None:
+    """An error of the body says that it is about the body."""
+    for method, path in (("PUT", "/api/faults"), ("POST", "/api/v1/send")):
+        answer = page_client(server).request(method, path, content=b"")
+        assert answer.status_code == 400
+        assert answer.json()["error"].startswith("the body is not the JSON of this request: ")
+
+
 def test_a_message_is_shown_whole(server: DeveloperServer) -> None:
     """One request brings text, links, header and parts."""
     found = page_client(server).get("/api/messages/2").json()

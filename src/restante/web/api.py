@@ -100,8 +100,8 @@ def part_of(view: MessageView, number: str) -> Response:
     """Return a part for a folder of the reader's. Raises RefusedRequest."""
     try:
         part = view.part(int(number) if is_numeral(number) else 0)
-    except LookupError as error:
-        raise RefusedRequest(404, str(error)) from None
+    except LookupError:
+        raise RefusedRequest(404, f"the message has no part {number}") from None
     row = view.parts[part.number - 1]
     kind = row.type if row.picture else "application/octet-stream"
     return attachment(part.content, row.name, kind)

@@ -126,7 +126,7 @@ class FaultList(Struct):
     known: Annotated[dict[str, str], Meta(description="What the server does in each fault.")]
 
 
-class FaultChoice(Struct):
+class FaultChoice(Struct, forbid_unknown_fields=True):
     """The faults to switch on: names, rules, or sums such as `retr-cut+slow-latency`."""
 
     on: list[str]

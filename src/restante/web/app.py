@@ -19,10 +19,13 @@ from restante.web.page import Page, answer
 from restante.web.security import GuardMiddleware, RefusedRequest, error_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
     from restante.developer.server import DeveloperServer
+    from restante.web.openapi import Endpoint
     from restante.web.page import ServerAddresses
     from restante.web.security import Guard
 
@@ -37,7 +40,8 @@ def create_app(server: DeveloperServer, addresses: ServerAddresses, guard: Guard
         Route("/messages/{id}/html", page_routes.show_html),
         Route("/messages/{id}/pictures/{number}", page_routes.show_picture),
         Route("/openapi.json", _show_openapi),
-        *(Route(row.path, row.handler, methods=[row.method]) for row in ENDPOINTS),
+        *(Route(row.path, _strict(row), methods=[row.method]) for row in api.ENDPOINTS),
+        *(Route(row.path, row.handler, methods=[row.method]) for row in mailpit.ENDPOINTS),
         WebSocketRoute("/api/events", mailpit_events.follow),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
@@ -48,6 +52,24 @@ def create_app(server: DeveloperServer, addresses: ServerAddresses, guard: Guard
     )
     app.state.page = Page(server, addresses, guard.token)
     return app
+
+
+def _strict(row: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler that rejects parameters which the endpoint does not have.
+
+    A misspelt filter would match all messages, and remove them. Mailpit ignores such parameters, so
+    its requests do.
+    """
+    known = [parameter.name for parameter in row.parameters]
+
+    async def handle(request: Request) -> Response:
+        for name in request.query_params:
+            if name not in known:
+                text = f"known are {', '.join(known)}" if known else "this request has none"
+                raise RefusedRequest(400, f"unknown parameter {name!r}; {text}")
+        return await row.handler(request)
+
+    return handle
 
 
 async def _show_openapi(_: Request) -> Response:

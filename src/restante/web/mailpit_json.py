@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 import msgspec
 
 from restante.json_input import read_json
-from restante.web.page import read_body
-from restante.web.security import RefusedRequest
+from restante.web.page import not_json, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,7 +29,7 @@ def read_mailpit_json(octets: bytes, kind: type[T]) -> T:
     try:
         return msgspec.convert(_as_in_go(read_json(octets, object), kind), kind)
     except ValueError as error:  # msgspec.ValidationError among them
-        raise RefusedRequest(400, str(error)) from None
+        raise not_json(error) from None
 
 
 def _as_in_go(value: Any, kind: Any) -> Any:

@@ -144,7 +144,12 @@ async def read_json_body(request: Request, kind: type[T]) -> T:
     try:
         return read_json(await read_body(request), kind)
     except ValueError as error:
-        raise RefusedRequest(400, str(error)) from None
+        raise not_json(error) from None
+
+
+def not_json(error: ValueError) -> RefusedRequest:
+    """Return the answer to a body that is not the JSON of its request."""
+    return RefusedRequest(400, f"the body is not the JSON of this request: {error}")
 
 
 def number_of(request: Request, name: str, default: float, most: float) -> float:
