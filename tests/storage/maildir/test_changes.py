@@ -43,6 +43,36 @@ def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
     assert box.names() == ["cur/1.a:2,S"]
 
 
+def test_a_message_that_is_renamed_again_and_again(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message is read although it gets one more name during a search for it.
+
+    policy/moved-files.
+    """
+    file = box.put("cur/1.a:2,", b"one\n")
+    real_list = scan.list_entries
+
+    def list_entries(folders: Folders) -> list[MaildirEntry]:
+        nonlocal file
+        entries = list(real_list(folders))
+        if not file.name.endswith("SSS"):
+            file = file.rename(file.with_name(f"{file.name}S"))
+            os.utime(box.folder / "cur", (1, 1))  # as if nothing had changed meanwhile
+        return entries
+
+    async def session() -> bytes:
+        nonlocal file
+        maildrop = await box.store.acquire("ann", 0)
+        file = file.rename(file.with_name("1.a:2,F"))
+        monkeypatch.setattr(scan, "list_entries", list_entries)
+        text = await whole(maildrop, 0)
+        maildrop.release()
+        return text
+
+    assert asyncio.run(session()) == b"one\n"
+
+
 def test_vanished_message(box: Box) -> None:
     """A vanished message is gone, and the others are still removed.
 

@@ -159,14 +159,13 @@ class MaildirMaildrop:
     def read_blocking(self, index: int, lines: int | None) -> Body:
         """Return a message as `read` does, in the thread of the caller. Raises StoreError."""
         with as_store_error(CANNOT_OPEN, self._folder):
-            try:
-                return self._open(index, lines, wait=True)
-            except FileNotFoundError:
-                self._find_again()
-            try:
-                return self._open(index, lines, wait=True)
-            except FileNotFoundError:
-                raise MessageGoneError("another program removed the message") from None
+            for _ in range(MAX_SCANS):
+                try:
+                    return self._open(index, lines, wait=True)
+                except FileNotFoundError:
+                    if index in self._find_again().gone:
+                        break
+            raise MessageGoneError("another program removed the message")
 
     def _find_arrivals(self) -> list[float | None]:
         with as_store_error("the arrival of messages cannot be found out", self._folder):
