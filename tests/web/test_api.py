@@ -87,6 +87,16 @@ def test_unknown_parameters(server: DeveloperServer, method: str) -> None:
     assert page_client(server).get("/api/v1/messages?tz=Europe/Paris").status_code == 200
 
 
+def test_unknown_requests() -> None:
+    """The error of a request that does not exist names the list of those that do."""
+    client = page_client()
+    answer = client.post("/api/v1/message/latest/release", json={})
+    assert (answer.status_code, "/openapi.json lists" in answer.json()["error"]) == (404, True)
+    answer = client.post("/api/messages", json={})
+    assert (answer.status_code, "/openapi.json lists" in answer.json()["error"]) == (405, True)
+    assert client.get("/nothing").text.startswith("nothing is here; /openapi.json")
+
+
 def test_unknown_fields(server: DeveloperServer) -> None:
     """A misspelt field is an error: the faults of all mailboxes would be switched off."""
     server.faults.set(["retr-cut"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from restante.mail import message
 from restante.web import message_view
 from restante.web.message_view import MessageView, ViewCache
-from support.page_client import add, quiet_server
+from support.page_client import add, page_client, quiet_server
 
 
 def test_a_message_is_decoded_once() -> None:
@@ -35,6 +36,19 @@ def test_a_long_source_is_cut() -> None:
     view = MessageView(mail)
     assert view.source.startswith("Subject: a\n\nxxx")
     assert view.source_left_out == 14
+
+
+def test_long_texts_are_cut() -> None:
+    """The page says how much of a big text and of big HTML it does not show."""
+    server = quiet_server()
+    texts = {b"plain": message.MAX_TEXT + 7, b"html": message_view.MAX_HTML + 8}
+    for kind, octets in texts.items():
+        add(server, b"Content-Type: text/" + kind + b"\n\n" + b"x" * octets)
+    client = page_client(server)
+    assert ">7 octets follow. Download the message" in client.get("/?message=1&view=text").text
+    assert ">8 octets follow. Download the message" in client.get("/?message=2&view=html").text
+    add(server, b"Subject: a\n\nx\n")
+    assert "octets follow" not in client.get("/?message=3&view=text").text
 
 
 def test_names_of_files_differ() -> None:

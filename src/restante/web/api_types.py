@@ -62,8 +62,8 @@ class MessageDetail(MessageRow, rename={"sender": "from"}):
 
     cc: list[NamedAddress]
     reply_to: list[NamedAddress]
-    text: Annotated[str, Meta(description="Its text; of HTML alone, the visible text.")]
-    html: Annotated[str, Meta(description="Its HTML as it was sent.")]
+    text: Annotated[str, Meta(description="Its text, or that of its HTML; the first MiB.")]
+    html: Annotated[str, Meta(description="The first 2 MiB of its HTML, as it was sent.")]
     links: Annotated[list[str], Meta(description="Where it leads. No link is ever followed.")]
     headers: Annotated[list[tuple[str, str]], Meta(description="Name and decoded value, in order.")]
     parts: list[MessagePart]

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from restante.web.security import Guard
 
 STATIC = Path(__file__).parent / "static"
+_UNKNOWN = {
+    404: "nothing is here; /openapi.json lists the requests that are",
+    405: "this path has other methods; /openapi.json lists them",
+}
 ENDPOINTS = (*api.ENDPOINTS, *mailpit.ENDPOINTS)
 
 
@@ -81,7 +85,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, RefusedRequest) else 500
     text = str(error)
     if isinstance(error, HTTPException):
-        status, text = error.status_code, error.detail
+        status, text = error.status_code, _UNKNOWN.get(error.status_code, error.detail)
     elif isinstance(error, OSError):  # of the folder that keeps mail
         text = describe(error)
     return error_answer(request.url.path, status, shorten_lines(text))

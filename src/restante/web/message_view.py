@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from restante.developer.mailboxes import DeveloperMail
     from restante.mail.addresses import Mailbox
-    from restante.mail.message import DecodedMessage
+    from restante.mail.message import DecodedMessage, Text
     from restante.mail.parts import Part
 
 MAX_HTML = 2 * 1024 * 1024  # octets of the HTML of a message that are decoded
@@ -92,7 +92,12 @@ class MessageView:
     @functools.cached_property
     def text(self) -> str:
         """The text that a reader is shown: plain text, and else the visible text of the HTML."""
-        return "\n".join(text.text for text in self.decoded.texts())
+        return "\n".join(text.text for text in self._texts)
+
+    @property
+    def text_left_out(self) -> int:
+        """Octets of the message that `text` leaves out."""
+        return sum(text.left_out for text in self._texts)
 
     @functools.cached_property
     def html(self) -> str:
@@ -102,6 +107,12 @@ class MessageView:
             return ""
         octets = part.beginning(MAX_HTML)
         return charset.decode(octets, part.charset, cut=part.end - part.begin > MAX_HTML)
+
+    @property
+    def html_left_out(self) -> int:
+        """Octets of the message that `html` leaves out."""
+        part = self._html_part
+        return max(0, part.end - part.begin - MAX_HTML) if part else 0
 
     @property
     def document(self) -> str:
@@ -201,6 +212,10 @@ class MessageView:
         return "\n".join(
             field.text for name in names for field in self.decoded.header.all(name)
         ).lower()
+
+    @functools.cached_property
+    def _texts(self) -> list[Text]:
+        return self.decoded.texts()
 
     @functools.cached_property
     def _html_part(self) -> Part | None:
