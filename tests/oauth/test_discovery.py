@@ -216,6 +216,18 @@ def test_an_issuer_on_this_machine(issuer: LocalIssuer) -> None:
     assert issuer.requests == []
 
 
+@pytest.mark.parametrize("name", ["authorization_endpoint", "device_authorization_endpoint"])
+def test_the_sign_in_page_of_another(issuer: LocalIssuer, name: str) -> None:
+    """The codes of an issuer go to its own host, unless the user names the issuer."""
+    issuer.metadata_changes = {name: "https://id.example.com/a"}
+    said = RejectedToken(f"{issuer.url}/.well-known/openid-configuration")
+    error = failure("localhost", Sources(said=said))
+    assert (error.id, "name the issuer in accounts.toml" in error.text) == ("oauth-forged", True)
+    assert find("localhost", issuer=issuer.url).server.issuer == issuer.url
+    hint = OAuthHint("x", "mail", "https://id.example.com/a", "https://id.evil.example/t")
+    assert failure("pop.evil.example", Sources(hint)).id == "oauth-forged"
+
+
 def test_endpoints_of_a_domain() -> None:
     """Endpoints are https URLs without a user in them, and without a fragment."""
     good = "https://id.example/t"

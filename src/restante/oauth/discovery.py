@@ -4,7 +4,8 @@ The table of providers comes first, by the host of the server. Any other server 
 a file of its domain (autoconfig or PACC), or in the reply to a token that it rejects.
 
 A server must not name the issuer of another provider: a user that signs in there would send it a
-token that opens a mailbox elsewhere. Nor may it name one on the user's own machine.
+token that opens a mailbox elsewhere. Nor may it name one on the user's own machine, or one whose
+codes go to another host than its users.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def find_issuer(
         return _issuer_from_table(name, providers[name], settings)
     issuer = _ask_server(host, settings, sources)
     _check_server(issuer, host, providers)
+    _check_endpoints(issuer.server)
     return issuer
 
 
@@ -207,6 +209,22 @@ def _check_server(issuer: Issuer, host: str, providers: Mapping[str, Provider]) 
     for row in providers.values():
         if any(map(row.has_issuer, named)) and not row.has_host(host):
             text = f"{host} names the issuer of {row.name}, but is not a server of {row.name}"
+            raise OAuthError("oauth-forged", text)
+
+
+def _check_endpoints(server: AuthorizationServer) -> None:
+    """Raise OAuthError: users sign in at another host than the one that gets the codes.
+
+    Else any server could name the sign-in page of a stranger, and exchange the user's codes there:
+    the mix-up attack of RFC 9700 section 4.4.
+    """
+    for url in filter(None, (server.authorization, server.device)):
+        if urlsplit(url)[:2] != urlsplit(server.token)[:2]:
+            text = (
+                f"{server.issuer[:100]} lets users sign in at {url[:100]}, and gets the codes at "
+                f"{server.token[:100]}; if this is right, name the issuer in accounts.toml, or all "
+                "its endpoints in providers.toml"
+            )
             raise OAuthError("oauth-forged", text)
 
 
