@@ -68,7 +68,7 @@ def test_no_message(tmp_path: Path, flags: list[str | Path], missing: str) -> No
     ]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.returncode == 75
-    assert done.stderr.startswith(b"4.3.0 standard input has no message")
+    assert done.stderr == b"4.3.0 standard input has no message\n"  # and nothing about bob's line
     assert not (tmp_path / "mail" / "ann@example.com").exists()
 
 

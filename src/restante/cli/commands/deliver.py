@@ -103,6 +103,7 @@ async def _deliver(
     async with open_store(deliverer.store):
         outcome = await deliverer.resolve(user)
         if not isinstance(outcome, DeliveryReply):
+            problems.clear()  # of other accounts, since this one exists
             outcome = await _deliver_input(
                 deliverer, outcome, user, sender, config.delivery.message_size
             )
