@@ -9,6 +9,11 @@ import smtplib
 import pytest
 
 from restante import testing
+from restante.developer.mailboxes import DeveloperMail
+from restante.developer.server import DeveloperServer
+from restante.testing import waiting
+from restante.testing.received import read_received
+from restante.testing.waiting import MailQuery
 
 
 def send(server: testing.MemoryServer, to: str, subject: str = "Welcome") -> None:
@@ -20,6 +25,28 @@ def send(server: testing.MemoryServer, to: str, subject: str = "Welcome") -> Non
     with smtplib.SMTP(server.host, server.smtp_port, timeout=20) as client:
         client.login("shop", "word")
         client.send_message(message, from_addr="shop@example.com")
+
+
+def test_no_message_is_parsed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait, which each line of each session wakes, parses only the messages that are new."""
+    parsed: list[int] = []
+
+    def count(mail: DeveloperMail) -> testing.ReceivedMessage:
+        parsed.append(mail.id)
+        return read_received(mail)
+
+    monkeypatch.setattr(waiting, "read_received", count)
+    server = DeveloperServer()
+    find = MailQuery(subject="three").searching(server)
+    for subject in (b"one", b"two", b"three"):
+        server.mailboxes.add("ann", b"Subject: " + subject + b"\n\n")
+        found = find(), find()
+    assert parsed == [1, 2, 3]
+    assert found[0] is not None
+    removed = MailQuery(subject="three", removed=True).searching(server)
+    assert removed() is None
+    server.mailboxes.remove([3])
+    assert removed() is not None
 
 
 def test_wait() -> None:

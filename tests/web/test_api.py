@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from restante.developer.server import DeveloperOptions, DeveloperServer
-from restante.web import api
+from restante.web import api, search
+from restante.web.message_view import MessageView
 from restante.web.page import page_of
 from support.page_client import add, ask, page_client, quiet_server, say
 
@@ -140,6 +141,31 @@ def test_a_request_waits_for_a_message(server: DeveloperServer) -> None:
     found = msgspec.json.decode(asyncio.run(wait()), type=dict[str, Any])
     assert [row["subject"] for row in found["messages"]] == ["late"]
     assert page_of(request).readers == 0
+
+
+def test_a_wait_reads_new_mail_only(
+    server: DeveloperServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each delivery costs a waiting request one comparison, however much mail there is."""
+    request = ask(server, b"subject=late&wait=60")
+    compared: list[int] = []
+    matches = search.matches
+
+    def count(view: MessageView, *more: Any) -> bool:
+        compared.append(view.mail.id)
+        return matches(view, *more)
+
+    async def wait() -> None:
+        waiting = asyncio.create_task(api.list_messages(request))
+        await asyncio.sleep(0)
+        monkeypatch.setattr(search, "matches", count)
+        for subject in (b"three", b"four", b"late"):
+            add(server, b"Subject: " + subject + b"\n\n")
+            await asyncio.sleep(0.01)
+        await waiting
+
+    asyncio.run(wait())
+    assert compared == [3, 4, 5]
 
 
 def test_a_wait_ends(server: DeveloperServer) -> None:

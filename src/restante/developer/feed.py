@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 from collections import deque
@@ -85,10 +86,8 @@ class EventFeed:
     def after(self, number: int) -> list[FeedEvent]:
         """Return the events that came after the one with this id, and are not forgotten."""
         with self.lock:
-            missing = self._last - number
-            if missing <= 0:
-                return []
-            return list(self._events)[-missing:]
+            missing = max(0, self._last - number)
+            return list(itertools.islice(reversed(self._events), missing))[::-1]
 
     def wait_for(self, find: Callable[[], T], timeout: float) -> T:
         """Return the first result of `find` that is true, or its last one after `timeout` seconds.

@@ -95,6 +95,7 @@ class Mailboxes:
         self.most_octets = most_octets
         self._kept = kept
         self._boxes: dict[str, DeveloperMailbox] = {}
+        self._places: dict[int, tuple[DeveloperMailbox, str]] = {}  # by id: mailbox, unique-id
         self._removed: deque[DeveloperMail] = deque()
         self._numbers = itertools.count(1)
         self._octets = self._removed_octets = self._count = 0
@@ -177,8 +178,10 @@ class Mailboxes:
 
     def find(self, number: int) -> DeveloperMail | None:
         """Return the message with this id, removed or not, or None."""
-        every = (*self.mail(), *self.removed_mail())
-        return next((mail for mail in every if mail.id == number), None)
+        with self._feed.lock:
+            if place := self._places.get(number):
+                return place[0].mail[place[1]]
+            return next((mail for mail in self._removed if mail.id == number), None)
 
     def remove(self, numbers: Collection[int]) -> int:
         """Remove the messages with these ids, as no session does, and return how many there were.
@@ -281,7 +284,7 @@ class Mailboxes:
                 return
             if self._kept:
                 self._kept.forget(box.name, uid)
-            del box.mail[uid]
+            del box.mail[uid], self._places[mail.id]
             if shown == mail.octets:
                 shown = None
             gone = dataclasses.replace(mail, removed=self._clock(), removed_by=session, shown=shown)
@@ -313,6 +316,7 @@ class Mailboxes:
 
     def _put(self, box: DeveloperMailbox, mail: DeveloperMail) -> None:
         box.mail[mail.uid] = mail
+        self._places[mail.id] = box, mail.uid
         self._octets += len(mail.octets)
         self._count += 1
         self._feed.publish("delivered", id=mail.id, mailbox=box.name, session=mail.delivered_by)

@@ -9,7 +9,7 @@ from restante.developer.mailboxes import mailbox_name
 from restante.testing.received import read_received
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from restante.developer.mailboxes import DeveloperMail
     from restante.developer.server import DeveloperServer
@@ -45,14 +45,24 @@ class MailQuery:
     after: ReceivedMessage | None = None
     removed: bool = False
 
-    def find(self, server: DeveloperServer) -> ReceivedMessage | None:
-        """Return the first message that matches, or None."""
+    def searching(self, server: DeveloperServer) -> Callable[[], ReceivedMessage | None]:
+        """Return a function that finds the first message that matches, or None.
+
+        It is called after each event, and parses no message twice.
+        """
         after_id = 0 if self.after is None else self.after.id
-        mailboxes = server.mailboxes
-        for mail in (mailboxes.removed_mail if self.removed else mailboxes.mail)(self.to):
-            if mail.id > after_id and (received := self._match(mail)) is not None:
-                return received
-        return None
+        list_mail = server.mailboxes.removed_mail if self.removed else server.mailboxes.mail
+        parsed: set[int] = set()
+
+        def find() -> ReceivedMessage | None:
+            for mail in list_mail(self.to):
+                if mail.id > after_id and mail.id not in parsed:
+                    parsed.add(mail.id)
+                    if (received := self._match(mail)) is not None:
+                        return received
+            return None
+
+        return find
 
     def _match(self, mail: DeveloperMail) -> ReceivedMessage | None:
         if not _holds(self.sender, mail.sender):
@@ -79,7 +89,7 @@ def wait_for_mail(server: DeveloperServer, query: MailQuery, timeout: float) -> 
     Raises NoMailError.
     """
     __tracebackhide__ = True
-    received = server.feed.wait_for(lambda: query.find(server), timeout)
+    received = server.feed.wait_for(query.searching(server), timeout)
     return received or _fail(server, query, timeout)
 
 
@@ -90,7 +100,7 @@ async def wait_for_mail_async(
 ) -> ReceivedMessage:
     """Do the same without blocking the event loop. Raises NoMailError."""
     __tracebackhide__ = True
-    received = await server.feed.wait_for_async(lambda: query.find(server), timeout)
+    received = await server.feed.wait_for_async(query.searching(server), timeout)
     return received or _fail(server, query, timeout)
 
 
@@ -100,7 +110,7 @@ def assert_no_mail(server: DeveloperServer, query: MailQuery, within: float) -> 
     Raises UnexpectedMailError.
     """
     __tracebackhide__ = True
-    if server.feed.wait_for(lambda: query.find(server), within) is not None:
+    if server.feed.wait_for(query.searching(server), within) is not None:
         raise UnexpectedMailError(f"a message{query} came\n{describe(server)}")
 
 

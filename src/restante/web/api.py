@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from starlette.responses import Response
 
@@ -160,8 +160,9 @@ def known_faults() -> dict[str, str]:
     return pop3 | {name: fault.sentence for name, fault in SMTP_FAULTS.items()}
 
 
-def _matching(request: Request) -> list[DeveloperMail]:
-    """Return the messages that a request asks for. Raises RefusedRequest."""
+def _matching(request: Request, among: list[DeveloperMail] | None = None) -> list[DeveloperMail]:
+    """Return the messages that a request asks for, of these or of all. Raises RefusedRequest."""
+    page = page_of(request)
     parameters = request.query_params
     query = ""
     for name in ("mailbox", "to", "from", "subject"):
@@ -169,20 +170,23 @@ def _matching(request: Request) -> list[DeveloperMail]:
             query += f'{name}:"{value.replace(chr(34), " ")}" '
     query += parameters.get("q", "")  # last: a quote may be left open
     after = number_of(request, "after", 0, 1e15)
-    return [mail for mail in page_of(request).find(query) if mail.id > after]
+    found = page.find(query) if among is None else page.select(among, query)
+    return [mail for mail in found if mail.id > after]
 
 
 async def _wait(request: Request, seconds: float) -> list[DeveloperMail]:
     """Return what matches as soon as anything does, or nothing after these seconds."""
     end = time.monotonic() + seconds
-    with page_of(request).reading() as reader:
+    page = page_of(request)
+    with page.reading() as reader:
         mails = _matching(request)
         while not mails and (left := end - time.monotonic()) > 0:
             event = await reader.next(left)
             if event is not None and event.kind == "stopped":
                 break
             if event is not None and event.kind == "delivered":
-                mails = _matching(request)
+                mail = page.server.mailboxes.find(cast("int", event.data["id"]))
+                mails = _matching(request, [mail] if mail and mail.removed is None else [])
         return mails
 
 

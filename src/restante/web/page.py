@@ -65,13 +65,19 @@ class Page:
     def find(self, query: str = "", *, removed: bool = False) -> list[DeveloperMail]:
         """Return the messages that match a search, the newest first.
 
+        Raises RefusedRequest.
+        """
+        boxes = self.server.mailboxes
+        mails = boxes.removed_mail() if removed else boxes.mail()
+        return self.select(mails[::-1], query)
+
+    def select(self, mails: list[DeveloperMail], query: str) -> list[DeveloperMail]:
+        """Return those of these messages that match a search.
+
         Raises RefusedRequest: the search is too long, so that a part of it would not count.
         """
         if len(query) > search.LONGEST:
             raise RefusedRequest(400, f"a search has at most {search.LONGEST} characters")
-        boxes = self.server.mailboxes
-        mails = boxes.removed_mail() if removed else boxes.mail()
-        mails.reverse()
         terms = search.parse(query)
         if not terms:
             return mails
