@@ -123,7 +123,7 @@ STRICT = faults(
     ("bad-reply", "a line of LIST without a number", "LIST: with many 1", '"many 1"'),
     ("bad-reply", "fewer than 0 messages", "STAT: +OK -1 -1", '"+OK -1 -1"'),
     ("bad-reply", "a word behind +OK", "USER: +OKAY", "+OKAY"),
-    ("bad-reply", "STAT with three numbers in words", "STAT: +OK 2 new of 5, 100 octets", "no two numbers"),
+    ("bad-reply", "STAT with three numbers in words", "STAT: +OK 2 new of 5, 100 octets", "not a count and a size"),
     ("not-stuffed", "behind the last TOP", after("TOP", b"\r\nmore\r\n.\r\n"), "more"),
 )  # fmt: skip
 
@@ -228,6 +228,13 @@ def test_a_server_that_fails_with_and_without_capa() -> None:
     assert report.id == "conn-lost"
     assert report.failure is not None
     assert report.failure.facts["command"] == "CAPA"
+
+
+def test_empty_unique_ids() -> None:
+    """Empty unique-ids are invalid, and are not reported as shared ones, too."""
+    with server_of("UIDL: with 1 \nUIDL: with 2 ") as running:
+        report = ask(running.port)
+    assert {finding.id for finding in report.findings} & {"uidl-bad", "uidl-dup"} == {"uidl-bad"}
 
 
 def test_an_empty_list_without_its_dot() -> None:

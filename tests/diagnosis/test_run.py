@@ -116,7 +116,7 @@ BREAKS = faults(
     ("desync", "two replies to USER", "user-twice", "after the reply to USER ann@example.com"),
     ("desync", "two replies to CAPA", (after("CAPA", b"-ERR\r\n"), "CAPA: -ERR"), "after the reply to CAPA"),
     ("desync", "two replies to PASS", "login-twice", "after the reply to PASS ***"),
-    ("bad-reply", "in STAT", "stat-garbage", "no two numbers"),
+    ("bad-reply", "in STAT", "stat-garbage", "not a count and a size"),
     ("bad-reply", "no status", "stat-no-status", "not a reply of POP3"),
     ("refused", "STAT", "stat-refused", "no index"),
     ("sys-temp", "STAT", "STAT: -ERR [SYS/TEMP] index", "[SYS/TEMP] index"),

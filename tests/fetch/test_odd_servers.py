@@ -343,6 +343,26 @@ def test_quit_that_deletes_nothing(tmp_path: Path) -> None:
     assert len(account.delivered()) == 2
 
 
+def test_rejected_quit_that_deletes_nothing(tmp_path: Path) -> None:
+    """If nothing was marked, a rejected QUIT is a warning with the server's words."""
+    account = Account(tmp_path)
+    with faulty_server("QUIT: -ERR [SYS/TEMP] disk full", user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    assert account.notices["quit-err"] == "[SYS/TEMP] disk full; no message was marked"
+
+
+def test_short_messages_stay(tmp_path: Path) -> None:
+    """A message that came much shorter than LIST says is not deleted, and a warning says so."""
+    account = Account(tmp_path)
+    with faulty_server("LIST: with 1 100\nLIST: with 2 2000", user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert (len(account.delivered()), len(running.left)) == (2, 2)
+    assert (
+        " octets, and LIST gave 100, so it was not deleted; 1 more like it"
+        in account.notices["fetch-short"]
+    )
+
+
 def test_message_larger_than_the_disk(tmp_path: Path) -> None:
     """A message with an absurd size in LIST is parked, and stops no other."""
     account = Account(tmp_path)

@@ -67,6 +67,7 @@ class Plan:
     Attributes:
         fetch: messages to retrieve, in order. Those that failed before come last.
         delete: messages that all destinations have, and that need not stay.
+        short: messages that would be deleted, but that may not have come whole, and their rows.
         doubtful: known messages with another size than before, or that had left the server, and
             their rows: the digests in them decide whether they are the same.
         to_verify: messages to delete that an earlier session fetched, and their rows.
@@ -83,6 +84,7 @@ class Plan:
 
     fetch: list[MessageEntry] = field(default_factory=list)
     delete: list[MessageEntry] = field(default_factory=list)
+    short: dict[MessageEntry, KnownMessage] = field(default_factory=dict)
     doubtful: dict[MessageEntry, KnownMessage] = field(default_factory=dict)
     to_verify: dict[MessageEntry, KnownMessage] = field(default_factory=dict)
     too_large: list[MessageEntry] = field(default_factory=list)
@@ -217,7 +219,11 @@ def _plan_fetched(plan: Plan, message: MessageEntry, row: KnownMessage, last_see
     if has_other_size or row.state is MessageState.GONE:
         if row.header_sha256 is not None:
             plan.doubtful[message] = row
-    elif row.first_seen <= last_seen and not (row.stays or may_be_part(row)):
+    elif row.first_seen > last_seen or row.stays:
+        pass
+    elif may_be_part(row):
+        plan.short[message] = row
+    else:
         plan.delete.append(message)
         if row.header_sha256 is not None:
             plan.to_verify[message] = row

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from restante.fetch.descriptions import Describer
     from restante.fetch.events import FetchEvent, RunSummary
     from restante.fetch.interfaces import Destination
+    from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.notices import Notices
     from restante.fetch.parked_messages import ParkedMessages
     from restante.fetch.planner import Plan, Policy
@@ -101,6 +102,7 @@ class FetchSession:
         self._is_describing = False
         if chosen and policy.keep_seconds is not None:
             plan = self._make_plan()
+        self._note_short(plan.short)
         keep = self._unproven | self._find_mixed(plan)
         yield from self._delete([m for m in plan.delete if m.uid not in keep])
         more = len(chosen) < len(to_fetch)
@@ -152,6 +154,14 @@ class FetchSession:
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others if message not in exchanged)
         self._unproven = {message.uid for message in unsure.keys() - {*same, *others}}
+
+    def _note_short(self, short: Mapping[MessageEntry, KnownMessage]) -> None:
+        """Note that messages are not deleted, since they may not have come whole."""
+        if short:
+            message, row = next(iter(short.items()))
+            came = f"{message.uid} came with {row.octets} octets, and LIST gave {row.size}"
+            more = f"; {len(short) - 1} more like it" if len(short) > 1 else ""
+            self._run.notices.add("fetch-short", f"{came}, so it was not deleted{more}")
 
     def _find_mixed(self, plan: Plan) -> set[str]:
         """Return the unique-ids of messages to delete that may have come as other ones."""
@@ -292,7 +302,8 @@ class FetchSession:
         except (*LOST, ServerRefusedError) as error:
             if marked:
                 raise
-            self._run.notices.add("quit-noreply", f"{error.text}; no message was marked")
+            name = "quit-err" if isinstance(error, ServerRefusedError) else "quit-noreply"
+            self._run.notices.add(name, f"{error.said}; no message was marked")
         if marked:
             self._journal.note_state(marked, MessageState.GONE)
             self._summary.deleted += len(marked)

@@ -45,6 +45,14 @@ FETCH = (
         you="Compare what came with the server's webmail before you delete it there.",
     ),
     Explanation(
+        "fetch-short", 1, "A message came much shorter than LIST says, so it stays at the server.",
+        why="It is delivered, but the server may have ended it too early, and have the "
+        "only whole copy.",
+        admin="Compare the message in the store with its size in LIST.",
+        you="Compare what came with the message in web mail. If it is whole, delete it there, or "
+        "with `pop3 rm`.",
+    ),
+    Explanation(
         "fetch-doubt", 1, "A message may be at the destination twice.",
         why="An earlier run was killed while the message was delivered, and this destination "
         "cannot say whether it arrived. A double is better than a loss.",

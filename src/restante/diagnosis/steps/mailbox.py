@@ -101,7 +101,7 @@ def _check_uids(
         _warn(check, step, "uidl-missing", text, missing)
     if omitted := listing.omitted_by_list(sizes, uids):
         _warn(check, step, "list-missing", omitted, sorted(uids.keys() - sizes.keys()))
-    counts, session = Counter(uids.values()), check.session
+    counts, session = Counter(filter(None, uids.values())), check.session
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
         text = f"{wording.numbers(twice)} share the unique-id {session.redact(uids[twice[0]])}"

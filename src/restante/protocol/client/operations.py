@@ -208,7 +208,9 @@ def stat() -> Operation[MailboxTotals]:
             excerpt = peer.excerpt(status.line.encode())
             match = _AMONG_WORDS.fullmatch(status.text)
             if not match:
-                raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{excerpt}"')
+                raise peer.error(
+                    MalformedReplyError, "bad-reply", f'not a count and a size: "{excerpt}"'
+                )
             peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{excerpt}"')
         return MailboxTotals(int(match[1]), int(match[2]))
 
