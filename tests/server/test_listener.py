@@ -17,7 +17,13 @@ from restante.delivery.recipients import StoreRecipients
 from restante.server import listener
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
-from restante.server.listener import ListenError, explain_listening, open_sockets
+from restante.server.config.server_sections import ServerSection
+from restante.server.listener import (
+    ListenError,
+    explain_listening,
+    listen_addresses,
+    open_sockets,
+)
 from restante.server.system import unix_sockets
 from restante.storage.memory import MemoryStore
 
@@ -109,3 +115,27 @@ def test_a_name_that_no_host_can_have(host: str) -> None:
         open_sockets(ListenAddress(host, 110))
     with pytest.raises(ValueError, match=r"is not a host|is too long"):
         ListenAddress.parse(f"{host}:110")
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (errno.EAFNOSUPPORT, ["127.0.0.1:110"]),
+        (errno.EADDRNOTAVAIL, ["127.0.0.1:110"]),
+        (errno.EMFILE, ["127.0.0.1:110", "[::1]:110"]),
+        (None, ["127.0.0.1:110", "[::1]:110"]),
+    ],
+)
+def test_machine_without_ipv6(
+    monkeypatch: pytest.MonkeyPatch, error: int | None, left: list[str]
+) -> None:
+    """Without IPv6, the default addresses work, and [::1] alone is an error."""
+
+    def bind(_: socket.socket, address: tuple[str, int]) -> None:
+        assert address[0] == "::1"
+        if error is not None:
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(socket.socket, "bind", bind, raising=False)
+    assert list(map(str, listen_addresses(ServerSection().listen))) == left
+    assert list(map(str, listen_addresses(["[::1]:995"]))) == ["[::1]:995"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from restante.server.config.addresses import ListenAddress
 from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import keep_alive
 from restante.server.connection.transport import PLAIN
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from restante.server.config.addresses import ListenAddress
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext
     from restante.server.system.activation import ActivatedSockets
@@ -144,6 +144,26 @@ def open_sockets(
     if not opened:
         raise ListenError(f"cannot listen at {address}: this address family is not supported here")
     return opened
+
+
+def listen_addresses(texts: Iterable[str]) -> list[ListenAddress]:
+    """Return the addresses of a setting, without [::1] on a machine that has no IPv6.
+
+    The default has it, and no client could connect to it. It stays if there is no other address,
+    and is an error then.
+    """
+    addresses = [ListenAddress.parse(text) for text in texts]
+    others = [address for address in addresses if address.host != "::1"]
+    return addresses if not others or _has_ipv6() else others
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        return error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+    return True
 
 
 def explain_listening(error: OSError | LookupError, place: object) -> str:

@@ -24,13 +24,12 @@ from restante.server.composition.backends import (
     read_secret,
 )
 from restante.server.composition.extras import importing
-from restante.server.config.addresses import ListenAddress
 from restante.server.config.loader import ConfigError
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.limits.counters import AddressLimit
 from restante.server.limits.server_limits import ServerLimits
-from restante.server.listener import ListenConfig, ListenError
+from restante.server.listener import ListenConfig, ListenError, listen_addresses
 from restante.server.log.file_problems import FileProblems
 from restante.server.tasks.expiry import MailExpiry
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
@@ -164,7 +163,7 @@ def build_listeners(
                 ["tls.certificates: missing; TLS requires one, or --certificate and --key"]
             )
         return [
-            ListenConfig(ListenAddress.parse(address), plain) for address in config.server.listen
+            ListenConfig(address, plain) for address in listen_addresses(config.server.listen)
         ], []
     certificate_log = CertificateLog(log, reported=shared.reported if shared else None)
     modern = _certificates(config, "modern", certificate_log)
@@ -175,7 +174,7 @@ def build_listeners(
         groups.append((tls.legacy_listen, loaded[-1], True))
     configs = [
         ListenConfig(
-            ListenAddress.parse(address),
+            address,
             replace(
                 plain,
                 certificates=certificates,
@@ -184,7 +183,7 @@ def build_listeners(
             ),
         )
         for addresses, certificates, implicit in groups
-        for address in addresses
+        for address in listen_addresses(addresses)
     ]
     return configs, loaded
 

@@ -22,6 +22,7 @@ class ServerSection(ConfigSection):
 
     Attributes:
         listen: Addresses as HOST:PORT. An IPv6 address is in brackets, and * means every address.
+            On a machine without IPv6, [::1] beside another address is left out.
         greeting: The text after the first +OK.
         implementation: The text of IMPLEMENTATION in CAPA. An empty text is not announced.
         strict_line_ends: Reject commands that end with LF alone.
