@@ -146,6 +146,10 @@ def test_nothing_is_lost(pop3_account, pop3_fault):
     assert pop3_account.find_lost(kept) == []
     assert pop3_account.sessions[0].fault == pop3_fault.name
 
+@pytest.mark.pop3_faults("like-m*")
+def test_known_servers(pop3_fault):
+    assert pop3_fault.name.startswith("like-m")
+
 @pytest.mark.pop3_faults("user-refused")
 def test_without_the_fixture(pop3_account):
     with pytest.raises(poplib.error_proto):
@@ -162,7 +166,7 @@ def test_sending(mailbox, smtp_fault):
 """,
         "-v",
     )
-    assert outcomes(printed) == {"passed": 6}
+    assert outcomes(printed) == {"passed": 8}
     assert "test_nothing_is_lost[retr-refused] PASSED" in printed
 
 

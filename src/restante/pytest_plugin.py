@@ -149,6 +149,6 @@ def _catalogue(
         from restante.misbehave.smtp.finding import find_smtp
 
         return SMTP_FAULTS, find_smtp
-    from restante.misbehave import FAULTS, find
+    from restante.misbehave.finding import NAMED, find
 
-    return FAULTS, find
+    return NAMED, find

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from restante.misbehave import FAULTS
+from restante.misbehave.finding import FAULTS, NAMED
 from restante.misbehave.score import picture, report
 from restante.misbehave.score.judge import VERDICTS, ScoreFinding
 from restante.misbehave.score.runner import Card, Outcome
@@ -37,6 +37,14 @@ def test_text(card: Card) -> None:
     ]
     assert report.summary(card) == "1 of 2 clean: 1 HALF"
     assert report.describe_skipped(card) == "1 skipped, which require STLS"
+
+
+def test_known_servers_in_the_picture(card: Card) -> None:
+    """The picture has a square for a known server, which is a sum of faults."""
+    card.outcomes.append(Outcome(NAMED["like-mailpit"], (), 0.5))
+    drawn = picture.as_svg(card)
+    assert "Known servers</text>" in drawn
+    assert "like-mailpit: the server behaves like Mailpit" in drawn
 
 
 def test_json(card: Card) -> None:

@@ -73,6 +73,14 @@ def test_unknown_command() -> None:
         score(["no-such-program", "{port}", "{out}"])
 
 
+def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that its user named by a relative path is not found, and the error says why."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fetch.sh").write_text("exit 3\n")
+    with pytest.raises(ClientCommandError, match=f"folder of its own: write {tmp_path}/fetch.sh"):
+        score(["/bin/sh", "fetch.sh", "{port}", "{out}"])
+
+
 def test_skip_what_the_client_has_not() -> None:
     """Faults of STLS are left out unless the command says where STLS is switched on."""
     card = score(client(), FAULTS["stls-refused"], FAULTS["tls-expired"])

@@ -6,12 +6,9 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from restante.misbehave.catalogue import STAGES
+from restante.misbehave.profiles import PROFILES
 from restante.misbehave.score.judge import VERDICTS, Verdict
-from restante.misbehave.score.report import (
-    command_line,
-    describe_skipped,
-    summary,
-)
+from restante.misbehave.score.report import command_line, describe_skipped, summary
 from restante.protocol.text import printable_lines
 
 if TYPE_CHECKING:
@@ -73,7 +70,7 @@ def as_svg(card: Card) -> str:
     outcomes = {outcome.fault.name: outcome for outcome in card.outcomes}
     pieces: list[str] = []
     top = 0
-    for stage, faults in STAGES.items():
+    for stage, faults in {**STAGES, "Known servers": PROFILES.values()}.items():
         stage_outcomes = [outcomes[fault.name] for fault in faults if fault.name in outcomes]
         if not stage_outcomes:
             continue
@@ -103,7 +100,7 @@ def _square(outcome: Outcome, place: int, top: int) -> str:
 
 def _legend(card: Card) -> Iterator[str]:
     for verdict, count in card.counts.items():
-        yield f"{_badge(verdict, f'{count} {verdict}')}"
+        yield _badge(verdict, f"{count} {verdict}")
 
 
 def _badge(verdict: Verdict, text: str) -> str:

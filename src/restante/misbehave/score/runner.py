@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restante.misbehave.driver import serving
@@ -149,6 +151,7 @@ class ScoreRun:
                 raise ClientCommandError(
                     f"the client does not work at a server without a fault{layer}: "
                     f"{outcome.detail}. Its output: {outcome.output.strip() or '(none)'}"
+                    f"{_path_hint(self.command)}"
                 )
 
     async def _try(self, fault: Fault) -> Outcome:
@@ -177,6 +180,14 @@ class ScoreRun:
 def faultless(security: Security) -> Fault:
     """Return a server without a fault, for a client with this security."""
     return Fault(name="", sentence="has no fault", good_client=ALL, security=security)
+
+
+def _path_hint(command: Sequence[str]) -> str:
+    """Return advice about a file that the client cannot find by its relative path, "" for none."""
+    for word in command:  # a word may be a program, too long for `Path.is_file`
+        if os.path.isfile(word) and not Path(word).is_absolute():
+            return f"\nThe client runs in a folder of its own: write {Path(word).absolute()}"
+    return ""
 
 
 def _judge_removal(fault: Fault, server: FaultyServer) -> list[ScoreFinding]:

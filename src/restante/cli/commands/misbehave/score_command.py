@@ -87,14 +87,16 @@ def command(  # noqa: PLR0913  # one for each option
 
 def _choose(only: tuple[str, ...]) -> list[Fault]:
     """Return the faults to run. Raises click.UsageError: a pattern matches none."""
-    from restante.misbehave import FAULTS
+    from restante.misbehave.finding import FAULTS, NAMED
 
+    chosen = set() if only else set(FAULTS)
     for pattern in only:
-        if not fnmatch.filter(FAULTS, pattern):
+        names = fnmatch.filter(NAMED, pattern)
+        if not names:
             text = f"no fault matches {pattern!r}; `pop3 misbehave list` names all"
             raise click.UsageError(text)
-    chosen = {name for pattern in only or ("*",) for name in fnmatch.filter(FAULTS, pattern)}
-    return [fault for name, fault in FAULTS.items() if name in chosen]
+        chosen.update(names)
+    return [fault for name, fault in NAMED.items() if name in chosen]
 
 
 def _run(run: ScoreRun, faults: Sequence[Fault]) -> Card:
