@@ -212,7 +212,10 @@ class _LoginPlan:
         if client.origin != REGISTERED:
             return ""
         self._registrations().forget(client.server.issuer)
-        return "The registration is forgotten. Run the command again, to register anew."
+        return (
+            "The registration is forgotten. Run the command again, to register anew, and with "
+            "--paste if the issuer rejects the redirect URI."
+        )
 
     def _registrations(self) -> Registrations:
         from restante.oauth.registration import Registrations
