@@ -28,6 +28,20 @@ def test_all_endpoints(issuer: Issuer) -> None:
     assert not found.basic
 
 
+@pytest.mark.parametrize(
+    ("methods", "basic"),
+    [
+        (None, True),  # the default: RFC 8414 section 2
+        (["client_secret_post", "client_secret_basic"], True),
+        (["none", "private_key_jwt"], False),
+    ],
+)
+def test_methods_of_a_client(issuer: Issuer, methods: list[str] | None, basic: bool) -> None:
+    """A secret goes into the header where that is possible, as RFC 6749 section 2.3.1 prefers."""
+    issuer.metadata_changes = {"token_endpoint_auth_methods_supported": methods}
+    assert metadata.fetch_metadata(issuer.url).basic is basic
+
+
 def test_places() -> None:
     """The path of an issuer comes after the well-known name, and before it for OpenID Connect.
 

@@ -117,17 +117,28 @@ def test_a_code_is_exchanged(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("basic", [False, True])
-def test_client_credentials(issuer: Issuer, basic: bool) -> None:
-    """A client with a secret gets a token for itself, without a refresh token."""
+@pytest.mark.parametrize("accepted", [False, True])
+def test_client_credentials(issuer: Issuer, basic: bool, accepted: bool) -> None:
+    """A client with a secret gets a token for itself, by the method that the issuer accepts.
+
+    An issuer with several methods accepts one for each client, and does not say which.
+    """
     issuer.client_secrets["me"] = "s3cret-of-me"
+    issuer.basic = accepted
     mine = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"), basic=basic)
-    if basic:  # this issuer reads only the form
-        with pytest.raises(OAuthError) as caught:
-            token_endpoint.client_credentials(mine, "all")
-        assert caught.value.id == "oauth-secret"
-        assert "client_secret" not in issuer.requests[-1][1]
-    else:
-        assert token_endpoint.client_credentials(mine, "all").refresh is None
+    assert token_endpoint.client_credentials(mine, "all").refresh is None
+    forms = [form for path, form in issuer.requests if path == "/token"]
+    assert ["client_secret" not in form for form in forms] == list(dict.fromkeys([basic, accepted]))
+
+
+def test_a_wrong_secret(issuer: Issuer) -> None:
+    """If the issuer accepts a secret by neither method, its first words count."""
+    issuer.scripted += [Refused("invalid_client", error_description=text) for text in ("a", "b")]
+    mine = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"))
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.client_credentials(mine, "all")
+    assert (caught.value.id, caught.value.text) == ("oauth-client", "a")
+    assert not issuer.scripted
 
 
 def test_revocation(issuer: Issuer) -> None:
@@ -336,7 +347,7 @@ def test_no_encoded_secret_is_shown(issuer: Issuer, form: Callable[[str], str]) 
 def test_no_header_is_shown(issuer: Issuer) -> None:
     """A client's secret in the header Authorization is a secret there, too."""
     pair = base64.b64encode(b"me:s3cret-of-me").decode()
-    issuer.scripted.append(Refused("invalid_client", error_description=f"Basic {pair} is bad"))
+    issuer.scripted += [Refused("invalid_client", error_description=f"Basic {pair} is bad")] * 2
     basic = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"), basic=True)
     with pytest.raises(OAuthError) as caught:
         token_endpoint.client_credentials(basic, "all")

@@ -64,6 +64,7 @@ class Issuer:
         success: the status of an answer with tokens.
         retry_after: the header Retry-After of every answer, "" for none.
         revocation: the status and the octets of the answer to a revocation.
+        basic: client secrets are in the header Authorization, and not in the form.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
         retires_late: a rotated refresh token is of use until its successor is used, or the access
             token that came with it, and ends the sign-in if it is used later.
@@ -83,6 +84,7 @@ class Issuer:
     life: int = 3600
     interval: int = 5
     device_life: int = 900
+    basic: bool = False
     rotates: bool = True
     retires_late: bool = False
     broken: int = 0
@@ -316,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             match self.path:
                 case "/token":
-                    self._answer(self.of.success, self.of.token(form))
+                    self._answer(self.of.success, self.of.token(self._with_secret(form)))
                 case "/device":
                     self._answer(200, self.of.device(form))
                 case "/register":
@@ -334,6 +336,14 @@ class _Handler(BaseHTTPRequestHandler):
                     self._answer(404, {})
         except Refused as refused:
             self._answer(refused.status, refused.body)
+
+    def _with_secret(self, form: Form) -> Form:
+        """Return the form with the client's id and secret from where this issuer reads them."""
+        if not self.of.basic:
+            return form
+        pair = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
+        name, _, secret = map(urllib.parse.unquote_plus, pair.decode().partition(":"))
+        return {**form, "client_id": name or form.get("client_id", ""), "client_secret": secret}
 
     def _note(self, path: str, form: Form) -> bool:
         """Note a request; return whether its answer is the trouble that a test asked for."""

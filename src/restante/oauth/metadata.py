@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
+BASIC = "client_secret_basic"  # the default: RFC 8414 section 2
 ISS_IN_RESPONSE = "authorization_response_iss_parameter_supported"  # RFC 9207 section 3
 _HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")  # the last label is not a number
 
@@ -36,7 +37,7 @@ class AuthorizationServer:
             if it is not compared.
         scopes: the scopes that it knows, none if it does not say.
         prompts: the values of `prompt` that it knows, none if it does not say.
-        basic: a client secret goes into the header Authorization.
+        basic: a client secret goes into the header Authorization first.
         unusable: why endpoints count as missing that the issuer names.
     """
 
@@ -115,7 +116,7 @@ def read_metadata(metadata: Mapping[str, Any], issuer: str) -> AuthorizationServ
             unusable.append(error.text)
             return ""
 
-    methods = _texts(metadata, "token_endpoint_auth_methods_supported")
+    methods = _texts(metadata, "token_endpoint_auth_methods_supported") or (BASIC,)
     server = AuthorizationServer(
         issuer=issuer,
         authorization=endpoint("authorization_endpoint"),
@@ -126,7 +127,7 @@ def read_metadata(metadata: Mapping[str, Any], issuer: str) -> AuthorizationServ
         iss_in_response=metadata.get(ISS_IN_RESPONSE) is True or None,
         scopes=_texts(metadata, "scopes_supported"),
         prompts=_texts(metadata, "prompt_values_supported"),
-        basic="client_secret_basic" in methods and "client_secret_post" not in methods,
+        basic=BASIC in methods,
         unusable=tuple(unusable),
     )
     if not server.token:

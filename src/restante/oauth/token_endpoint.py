@@ -10,7 +10,7 @@ import base64
 import math
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -39,6 +39,7 @@ class TokenEndpoint:
         client_id: the id of the client at the issuer.
         client_secret: the secret for it, None for a public client.
         basic: send both in the header Authorization, and not in the form: RFC 6749 section 2.3.1.
+            If the issuer rejects the client so, the other way is tried.
     """
 
     url: str
@@ -141,7 +142,7 @@ def _request(
 def _sent_secrets(endpoint: TokenEndpoint, secrets: Mapping[str, Secret]) -> list[str]:
     """Return the secrets of a request, to be kept out of errors."""
     all_secrets = [*secrets.values(), *filter(None, [endpoint.client_secret])]
-    header = [_basic_pair(endpoint)] if endpoint.basic and endpoint.client_secret else []
+    header = [_basic_pair(endpoint)] if endpoint.client_secret else []
     return [*(secret.reveal().decode() for secret in all_secrets), *header]
 
 
@@ -160,7 +161,26 @@ def _post(
     *,
     only_status: bool = False,
 ) -> IssuerAnswer:
-    """Send a form with the client's id, and its secret if it has one."""
+    """Send a form with the client's id, and its secret if it has one.
+
+    An issuer that knows two ways to send a secret may accept only one of them for a client.
+    """
+    answer = _post_once(endpoint, url, form, secrets, only_status=only_status)
+    if endpoint.client_secret is None or answer.body.get("error") != "invalid_client":
+        return answer
+    other = replace(endpoint, basic=not endpoint.basic)
+    second = _post_once(other, url, form, secrets, only_status=only_status)
+    return answer if second.body.get("error") == "invalid_client" else second
+
+
+def _post_once(
+    endpoint: TokenEndpoint,
+    url: str,
+    form: Mapping[str, str],
+    secrets: Mapping[str, Secret],
+    *,
+    only_status: bool,
+) -> IssuerAnswer:
     fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
     secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
     if endpoint.basic and secret:
