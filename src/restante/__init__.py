@@ -100,7 +100,7 @@ _MODULES = {
 }  # the other errors are in restante.protocol.errors
 
 
-def __getattr__(name: str) -> object:
+def _load(name: str) -> object:
     """Load a name of `__all__` when it is first used. Raises AttributeError."""
     import importlib
 
@@ -111,6 +111,10 @@ def __getattr__(name: str) -> object:
     value = getattr(importlib.import_module(_MODULES.get(name, "restante.protocol.errors")), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # with `__getattr__`, a type checker accepts any name
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

@@ -152,6 +152,24 @@ def test_a_strict_type_checker_takes_every_example(tmp_path: Path) -> None:
     assert done.stdout.startswith("Success"), done.stdout + done.stderr
 
 
+LAZY = [
+    "restante", "restante.oauth", "restante.server", "restante.storage", "restante.testing",
+    "restante.misbehave",
+]  # fmt: skip
+"""Packages whose names are loaded when they are first used."""
+
+
+def test_a_type_checker_finds_a_misspelt_name(tmp_path: Path) -> None:
+    """mypy rejects a name that a package does not have, though the package has `__getattr__`."""
+    mypy = need(str(Path(sys.executable).with_name("mypy")))
+    lines = [f"from {package} import Misspelt as m{n}" for n, package in enumerate(LAZY)]
+    (tmp_path / "misspelt.py").write_text("\n".join(lines))
+    command = [mypy, "--cache-dir", ".cache", "misspelt.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = re.findall(r'Module "(.+)" has no attribute "Misspelt"', done.stdout)
+    assert found == LAZY, done.stdout + done.stderr
+
+
 def test_the_package_shows_what_it_has() -> None:
     """`dir(restante)` lists the names of the API."""
     assert {"connect", "check", "blocking", "__version__"} <= set(dir(restante))

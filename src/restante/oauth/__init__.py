@@ -38,5 +38,5 @@ _MODULES = {
     "TokenStoreError": "restante.oauth.errors",
 }
 
-
-__getattr__, __dir__ = make_loader(__name__, _MODULES)
+if not TYPE_CHECKING:  # with `__getattr__`, a type checker accepts any name
+    __getattr__, __dir__ = make_loader(__name__, _MODULES)

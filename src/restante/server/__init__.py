@@ -61,5 +61,5 @@ _MODULES = {
     "ServerLimits": "restante.server.limits.server_limits",
 }
 
-
-__getattr__, __dir__ = make_loader(__name__, _MODULES)
+if not TYPE_CHECKING:  # with `__getattr__`, a type checker accepts any name
+    __getattr__, __dir__ = make_loader(__name__, _MODULES)

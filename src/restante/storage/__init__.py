@@ -113,5 +113,5 @@ _MODULES = {
     "MessageList": "restante.protocol.server.maildrop",
     "size_on_wire": "restante.protocol.stuffing",
 }
-
-__getattr__, __dir__ = make_loader(__name__, _MODULES)
+if not TYPE_CHECKING:  # with `__getattr__`, a type checker accepts any name
+    __getattr__, __dir__ = make_loader(__name__, _MODULES)

@@ -55,5 +55,5 @@ _MODULES = {
     "serving": "restante.testing.server",
 }
 
-
-__getattr__, __dir__ = make_loader(__name__, _MODULES)
+if not TYPE_CHECKING:  # with `__getattr__`, a type checker accepts any name
+    __getattr__, __dir__ = make_loader(__name__, _MODULES)

@@ -28,5 +28,5 @@ _MODULES = {
     "DovecotUniqueIds": "restante.storage.maildir.dovecot",
     "MaildirStore": "restante.storage.maildir.store",
 }
-
-__getattr__, __dir__ = make_loader(__name__, _MODULES)
+if not TYPE_CHECKING:  # with `__getattr__`, a type checker accepts any name
+    __getattr__, __dir__ = make_loader(__name__, _MODULES)
