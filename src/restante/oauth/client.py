@@ -111,7 +111,13 @@ def _registered_id(issuer: Issuer, registrations: Registrations) -> str:
         raise NoClientError(text, issuer)
     if client_id := registrations.find(server.issuer):
         return client_id
-    client_id = registration.register(server, issuer.scope)
+    try:
+        client_id = registration.register(server, issuer.scope)
+    except OAuthError as error:
+        if error.temporary:
+            raise
+        text = f"{server.issuer} did not register a client: {error.text}"
+        raise NoClientError(text, issuer) from None
     registrations.keep(server.issuer, client_id)
     return client_id
 

@@ -204,6 +204,18 @@ def test_a_page_in_place_of_an_answer(home: Home) -> None:
     assert len(home.issuer.registered) == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(401, "oauth-no-client"), (403, "oauth-no-client"), (503, "oauth-busy")]
+)
+def test_an_issuer_that_registers_not_everybody(home: Home, status: int, verdict: str) -> None:
+    """Many issuers register only for their administrator, and a client id can be had there."""
+    home.issuer.places["/register"] = status
+    ran = home.login(home.account)
+    home.issuer.places.clear()
+    assert f"FAIL {verdict}" in ran.err
+    assert ('client_id = "ID"' in ran.err) == (verdict == "oauth-no-client")
+
+
 def test_what_was_not_granted(home: Home) -> None:
     """A sign-in without a refresh token, or without the scope for mail, says so."""
     home.issuer.token_changes = {"refresh_token": None, "scope": "openid"}
