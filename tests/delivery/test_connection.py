@@ -339,7 +339,7 @@ def greeted(door: Door) -> bool:
         (b"EHLO me", b"500 5.5.2 "),
         (b"MAIL FROM:<a@b>", b"503 5.5.1 Error: send LHLO first"),
         (b"DATA", b"503 5.5.1 Error: send LHLO first"),
-        (b"AUTH PLAIN AGFubgBwYXNz", b"503 5.5.1 "),
+        (b"AUTH PLAIN AGFubgBwYXNz", b"502 5.5.1 Error: AUTH is not implemented; no login is"),
         (b"STARTTLS", b"454 4.7.0 "),
         (b"VRFY <ann@example.com>", b"252 2.5.0 "),
         (b"EXPN all", b"502 5.5.1 "),

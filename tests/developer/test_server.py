@@ -75,6 +75,14 @@ def test_an_address_beyond_ascii(name: str) -> None:
         assert len(server.mailboxes.mail(address)) == 1
 
 
+def test_help_of_smtp() -> None:
+    """HELP lists what this server can do, AUTH and STARTTLS among it."""
+    with serving() as server:
+        with smtplib.SMTP(server.host, server.smtp_port or 0, timeout=20) as client:
+            listed = client.help().decode().split()
+    assert {"AUTH", "DATA", "EHLO", "STARTTLS"} < set(listed)
+
+
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
 def test_any_login_to_smtp(mechanism: str) -> None:
     """SMTP accepts any name and password by each mechanism, and the record stars the password."""

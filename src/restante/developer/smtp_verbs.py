@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from restante.delivery.protocol import handlers
-from restante.delivery.protocol.commands import VERBS
+from restante.delivery.protocol.commands import VERBS, describe_verbs
 from restante.delivery.protocol.needs import ReadCommand
 from restante.delivery.protocol.session import (
     CommandError,
@@ -171,8 +171,16 @@ MECHANISMS = {
     "OAUTHBEARER": _oauthbearer,
 }
 
-DEVELOPER_VERBS = VERBS[Dialect.SMTP] | {
-    name: replace(VERBS[Dialect.SMTP][name], handler=handler, greeted=True)
-    for name, handler in (("AUTH", auth), ("STARTTLS", starttls))
+
+def help_(session: DeliverySession, argument: str) -> Reply:
+    """Reply with the syntax of a command, or with the list of commands."""
+    return describe_verbs(DEVELOPER_VERBS, session, argument)
+
+
+_SMTP = VERBS[Dialect.SMTP]
+DEVELOPER_VERBS = _SMTP | {
+    "AUTH": replace(_SMTP["AUTH"], handler=auth, usage="AUTH <mechanism>", greeted=True),
+    "STARTTLS": replace(_SMTP["STARTTLS"], handler=starttls, usage="STARTTLS", greeted=True),
+    "EHLO": replace(_SMTP["EHLO"], handler=ehlo),
+    "HELP": replace(_SMTP["HELP"], handler=help_),
 }
-DEVELOPER_VERBS["EHLO"] = replace(DEVELOPER_VERBS["EHLO"], handler=ehlo)

@@ -10,7 +10,7 @@ from restante.delivery.protocol.handlers import MAIL_USAGE, PARAMETERS, RCPT_USA
 from restante.delivery.protocol.session import CommandError, DeliverySession, Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from restante.delivery.protocol.needs import Command, Reply
 
@@ -41,7 +41,11 @@ class Verb:
 
 def help_(session: DeliverySession, argument: str) -> Reply:
     """Reply with the syntax of a command, or with the list of commands."""
-    verbs = VERBS[session.dialect]
+    return describe_verbs(VERBS[session.dialect], session, argument)
+
+
+def describe_verbs(verbs: Mapping[str, Verb], session: DeliverySession, argument: str) -> Reply:
+    """Return the reply of HELP for these verbs. Raises CommandError: another verb is asked for."""
     row = verbs.get(argument.upper())
     if row is not None and row.usage:
         parameters = PARAMETERS if row.parameters and session.extended else ""
@@ -66,7 +70,10 @@ COMMANDS = (
         "RCPT", BOTH, handlers.rcpt, "RFC 5321 section 4.1.1.3", RCPT_USAGE,
         greeted=True, parameters=True,
     ),
-    Verb("DATA", BOTH, handlers.data, "RFC 5321 section 4.1.1.4", greeted=True, argument=False),
+    Verb(
+        "DATA", BOTH, handlers.data, "RFC 5321 section 4.1.1.4", "DATA",
+        greeted=True, argument=False,
+    ),
     Verb("RSET", BOTH, handlers.rset, "RFC 5321 section 4.1.1.5", "RSET", argument=False),
     Verb("VRFY", BOTH, handlers.vrfy, "RFC 5321 section 4.1.1.6", "VRFY <address>"),
     Verb("EXPN", BOTH, handlers.expn, "RFC 5321 section 4.1.1.7"),
@@ -74,7 +81,7 @@ COMMANDS = (
     Verb("NOOP", BOTH, handlers.noop, "RFC 5321 section 4.1.1.9", "NOOP [ignored]"),
     Verb("QUIT", BOTH, handlers.quit_, "RFC 5321 section 4.1.1.10", "QUIT", argument=False),
     Verb("STARTTLS", BOTH, handlers.starttls, "RFC 3207 section 4", argument=False),
-    Verb("AUTH", BOTH, handlers.auth, "RFC 4954 section 4", "AUTH <mechanism>"),
+    Verb("AUTH", BOTH, handlers.auth, "RFC 4954 section 4"),
 )  # fmt: skip
 
 VERBS = {

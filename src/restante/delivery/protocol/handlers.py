@@ -172,14 +172,9 @@ def starttls(_session: DeliverySession, _argument: str) -> Reply:
     return "454 4.7.0 TLS not available"
 
 
-def auth(session: DeliverySession, _argument: str) -> Reply:
+def auth(_session: DeliverySession, _argument: str) -> Reply:
     """Reject AUTH: delivery requires no login."""
-    if not session.client:
-        raise CommandError("503 5.5.1 Error: send EHLO first")
-    if not session.extended:
-        raise CommandError("500 5.5.2 Error: command 'AUTH' not recognized")
-    text = "538 5.7.11 Encryption required for requested authentication mechanism"
-    raise CommandError(text)
+    raise CommandError("502 5.5.1 Error: AUTH is not implemented; no login is required")
 
 
 def _syntax(session: DeliverySession, usage: str) -> str:
