@@ -154,6 +154,27 @@ def test_check() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "tls", "found"),
+    [
+        ("greeting: -ERR [SYS/TEMP] maintenance", "none", "greet-err"),
+        ("greeting: +OK", "implicit", "tls-unknown-ca"),
+    ],
+)
+def test_check_of_one_that_fails(addresses: list[str], rule: str, tls: Tls, found: str) -> None:
+    """The check names the address that greets with an error or has another certificate."""
+    addresses[:] = [WORKING, OTHER]
+    with faulty_server(rule, tls=True) as server:
+        port = server.tls_port if tls == "implicit" else server.port
+        assert port is not None
+        with socket.create_server((OTHER, port)):
+            report = restante.check(Target("localhost", port, tls, USER), PASSWORD)
+    assert report.id == found
+    [step] = [step for step in report.steps if step.outcome == "failure"]
+    text = f"this is {WORKING}; check {OTHER} by --resolve localhost:{port}:{OTHER}"
+    assert ("address", text) in step.details
+
+
+@pytest.mark.parametrize(
     ("rules", "password", "found"),
     [((), "wrong", "auth-failed"), (("STAT: close",), PASSWORD, "conn-lost")],
 )

@@ -168,9 +168,8 @@ class CheckContext:
             step.details.append(("also", f"CAPA: {text}"))
 
     def _note_address(self, step: Step, error: RemoteError) -> None:
-        """Name the address that broke off, and how to check another one of the host."""
-        broke_off = isinstance(error, (ReplyTimeoutError, ConnectionLostError))
-        if not broke_off or error.phase not in ("greeting", "tls"):
+        """Name the address that failed, and how to check another one of the host."""
+        if error.phase not in ("greeting", "tls"):
             return
         addresses = self.report.facts.get("addresses", {})
         working = [address for address, state in addresses.items() if state == "ok"]

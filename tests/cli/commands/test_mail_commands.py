@@ -526,6 +526,17 @@ def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
         (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),
         (["check", "pop3s://ann@x", "--resolve", "x:995:y.example"], "y.example is not an IP add"),
         (["check", "pop3s://ann@x", "--resolve", "x:99999:127.0.0.1"], "ports are 1 to 65535"),
+        (
+            [
+                "check",
+                "pop3s://ann@x",
+                "--resolve",
+                "x:995:192.0.2.1",
+                "--resolve",
+                "X:995:192.0.2.2",
+            ],
+            "X:995 two addresses, 192.0.2.1 and 192.0.2.2",
+        ),
         (["show", "pop3s://ann@host", "0"], "0 is not in the range"),
         (["check", "ann@example.com", "-m", "-1"], "not in the range 0<x<=86400"),
         (["check", "ann@example.com", "--timeout", "0"], "not in the range"),

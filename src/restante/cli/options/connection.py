@@ -13,6 +13,7 @@ from restante.cli.output.wrapping import may_use_colours
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterable
 
     from restante.client.options import Options
 
@@ -118,7 +119,7 @@ def client_options(
         raise click.UsageError("-4 and -6 exclude each other; use one")
     ipv4, ipv6 = params.pop("ipv4"), params.pop("ipv6")
     mechanism, connect, reply = (params.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
-    resolve = dict(map(_parse_resolve, params.pop("resolve")))
+    resolve = _read_resolve(params.pop("resolve"))
     if not verify:
         from restante.client.tls import unverified_context
 
@@ -159,6 +160,17 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
         return verifying_context(str(cacert))
     except OSError as error:
         raise click.UsageError(f"cacert cannot be read: {explain_path(cacert, error)}") from None
+
+
+def _read_resolve(texts: Iterable[str]) -> dict[tuple[str, int], str]:
+    """Return the addresses of --resolve. Raises click.UsageError: a host has two of them."""
+    table: dict[tuple[str, int], str] = {}
+    for (host, port), address in map(_parse_resolve, texts):
+        other = table.setdefault((host.lower(), port), address)
+        if other != address:
+            text = f"--resolve gives {host}:{port} two addresses, {other} and {address}; give one"
+            raise click.UsageError(text)
+    return table
 
 
 def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:
