@@ -33,6 +33,7 @@ from restante.client.discovery.sources import (
     NoSuchNameError,
     NotFoundError,
     NullMxError,
+    SilentHostError,
     SrvRecord,
 )
 from restante.protocol.errors import ServerUnreachableError
@@ -233,6 +234,29 @@ def test_a_slow_world_is_given_up_in_time() -> None:
     finally:
         over.set()
     assert "in time" in found.findings[2].note
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_silent_hosts(waits: bool) -> None:
+    """A host that gives no reply is named, be it at the end of its time or of all."""
+    over = threading.Event()
+
+    class Silent(MadeUp):
+        def reachable(self, host: str, port: int) -> None:
+            if host != "mail.example.com":
+                raise NotFoundError("refused")
+            if waits:
+                over.wait(20)
+            raise SilentHostError("no reply")
+
+    try:
+        found = discover("ann@example.com", timeout=0.5, sources=Silent())
+    finally:
+        over.set()
+    assert found.findings[-1].verdict == "no-server"
+    note = "no reply came in time from mail.example.com: a firewall may drop the connections; "
+    assert found.findings[-1].note.startswith(note + "nothing answers at pop.example.com, pop3.")
+    assert note[:-2] in lookup.not_found_error(found).text
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from restante.client.discovery.sources import (
     NoSuchNameError,
     NotFoundError,
     NullMxError,
+    SilentHostError,
 )
 from restante.client.options import USUAL_PORTS
 from restante.net import daemon_threads, host_names
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 TOO_LATE = "no reply in time"
+NO_REPLY_FROM = "no reply came in time from"
 NOT_OFFERED = 'not offered: the target of the record is "."'  # RFC 6186 section 3.4
 QUERY_SECONDS = 5.0  # for one query
 MAX_SERVERS = 6  # that one source may name
@@ -230,18 +232,30 @@ def _guesses(address: MailAddress, sources: DiscoverySources, ends: float) -> Qu
         exchangers, problem = _exchangers(address, sources)
         hosts = list(dict.fromkeys([*names, *exchangers]))
         tries = {host: partial(_open_ports, sources, host) for host in hosts}
+        results = _results(tries, ends)
         candidates = [
             Candidate(host, port, tls, str(address), "guesses", _is_below(host, address))
-            for host, ports in _results(tries, ends).items()
-            for port, tls in ports
+            for host, ports in results.items()
+            for port, tls in ports or ()
         ]
         if not candidates:
+            silent = [host for host in hosts if results.get(host) is None]
+            nothing = _describe_nothing(hosts[: len(GUESSES)], silent)
             no_mx = "" if exchangers else "; the domain has no MX record, so it may have no mail"
-            nothing = f"nothing answers at {', '.join(hosts[: len(GUESSES)])}{no_mx}"
-            raise problem or NotFoundError(nothing)
+            raise problem or NotFoundError(f"{nothing}{no_mx}")
         return sorted(candidates, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
     return query
+
+
+def _describe_nothing(hosts: Sequence[str], silent: Sequence[str]) -> str:
+    """Return in words that no host has a server, and which ones gave no reply at all."""
+    others = [host for host in hosts if host not in silent]
+    nothing = f"nothing answers at {', '.join(others)}" if others else ""
+    if not silent:
+        return nothing
+    no_reply = f"{NO_REPLY_FROM} {', '.join(silent)}: a firewall may drop the connections"
+    return "; ".join(filter(None, (no_reply, nothing)))
 
 
 def _exchangers(
@@ -263,8 +277,20 @@ def _exchangers(
         return [], None
 
 
-def _open_ports(sources: DiscoverySources, host: str) -> list[tuple[int, Tls]]:
-    return [(port, tls) for port, tls in USUAL_PORTS if _accepts_connection(sources, host, port)]
+def _open_ports(sources: DiscoverySources, host: str) -> list[tuple[int, Tls]] | None:
+    """Return the ports that accept connections, None if the host gives no reply at any."""
+    ports: list[tuple[int, Tls]] = []
+    silent = True
+    for port, tls in USUAL_PORTS:
+        try:
+            sources.reachable(host, port)
+            ports.append((port, tls))
+        except SilentHostError:
+            continue
+        except NotFoundError:
+            pass
+        silent = False
+    return None if silent else ports
 
 
 def _accepts_connection(sources: DiscoverySources, host: str, port: int) -> bool:

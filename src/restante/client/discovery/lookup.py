@@ -56,7 +56,7 @@ def discover_server(address: str, seconds: float) -> Discovery:
 
 def not_found_error(discovery: Discovery) -> ServerUnreachableError:
     """Return why no server was found: the guesses, which come last, look up the domain itself."""
-    from restante.client.discovery.discover import NOT_OFFERED
+    from restante.client.discovery.discover import NO_REPLY_FROM, NOT_OFFERED
 
     notes = [finding.note for finding in discovery.findings if finding.source.startswith("SRV")]
     if notes and all(note == NOT_OFFERED for note in notes):
@@ -66,6 +66,7 @@ def not_found_error(discovery: Discovery) -> ServerUnreachableError:
         return ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
     last = discovery.findings[-1] if discovery.findings else None
     verdict, note = (last.verdict, last.note) if last else ("no-server", "")
+    silence = f": {note}" if note.startswith(NO_REPLY_FROM) else ""
     text = {
         "no-domain": f"the domain {discovery.domain} does not exist",
         "no-mail": f"the domain {discovery.domain} declares that it has no mail",
@@ -73,7 +74,7 @@ def not_found_error(discovery: Discovery) -> ServerUnreachableError:
         "dns-temp": f"the domain {discovery.domain} could not be looked up: {note}",
     }.get(
         verdict,
-        f"no POP3 server was found for {discovery.domain}; name one, as in pop3s://ann@host",
+        f"no POP3 server was found for {discovery.domain}{silence}; name one, as in pop3s://ann@host",
     )
     return ServerUnreachableError(verdict, text, phase=Phase.DISCOVER)
 

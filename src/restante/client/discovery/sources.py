@@ -37,6 +37,10 @@ class NotFoundError(Exception):  # it is an answer
     verdict = "no-server"
 
 
+class SilentHostError(NotFoundError):
+    """A host exists, and does not answer: it is down, or a firewall drops what is sent to it."""
+
+
 class NoSuchNameError(NotFoundError):
     """The DNS has neither this name nor any below it: RFC 8020."""
 
@@ -168,7 +172,7 @@ class NetworkSources:
         except socket.gaierror:
             raise NotFoundError("no such name") from None
         except TimeoutError:
-            raise NotFoundError("no reply") from None
+            raise SilentHostError("no reply") from None
         except (OSError, UnicodeError):
             raise NotFoundError("refused") from None
 
