@@ -57,6 +57,14 @@ def test_an_error_of_another_command_is_wrapped_too() -> None:
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize(
+    "words", [("explain",), ("explain", "tls-wronghost"), ("discover", "ann@x.invalid", "-m", "1")]
+)
+def test_explanations_fit_a_narrow_terminal(words: tuple[str, ...]) -> None:
+    """Explanations fit a terminal of 60 columns."""
+    assert max(map(len, looked_at(*words, columns=60))) <= 60
+
+
 def test_the_shell_breaks_no_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

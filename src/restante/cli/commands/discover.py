@@ -68,7 +68,8 @@ def _show(discovery: Discovery) -> None:
         no = click.style("FAIL", fg="red", bold=True)
         explanation = explain(not_found_error(discovery).id)
         click.echo(f"{no} {explanation.id}  {explanation.verdict}")
-        click.echo(f"  you   {explanation.you}")
+        for line in wrap_hanging("  you   ", explanation.you, wrap=is_terminal()):
+            click.echo(line)
         if explanation.id == "no-server":
             address = shlex.quote(discovery.address)
             click.echo(f"  next  pop3 check {address} --host NAME, if you know the server")

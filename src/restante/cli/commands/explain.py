@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.output.wrapping import is_terminal, line_width, wrap_hanging
+
 if TYPE_CHECKING:
     from restante.misbehave.smtp.fault import SmtpFault
+
+WIDTH = 76  # columns of a text, if the terminal has as many
 
 
 @click.command()
@@ -22,13 +26,14 @@ def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the
 
     if id is None:
         for row in EXPLANATIONS.values():
-            click.echo(f"{row.id:<19} {row.verdict}")
+            _print_wrapped(f"{row.id:<19} ", row.verdict)
         return
     explanation = EXPLANATIONS.get(id.lower())
     if explanation is None:
         _explain_fault(id)
         return
-    click.echo(f"{explanation.id}: {explanation.verdict}\n")
+    _print_wrapped(f"{explanation.id}: ", explanation.verdict)
+    click.echo()
     _print_parts(
         [
             ("why", explanation.why),
@@ -83,6 +88,13 @@ def _explain_smtp_fault(fault: SmtpFault) -> None:
 def _print_parts(parts: list[tuple[str, str]]) -> None:
     for label, text in parts:
         if text:
+            width = min(WIDTH, line_width()) if is_terminal() else WIDTH
             click.echo(
-                textwrap.fill(text, 76, initial_indent=f"  {label:<6} ", subsequent_indent=" " * 9)
+                textwrap.fill(
+                    text, width, initial_indent=f"  {label:<6} ", subsequent_indent=" " * 9
+                )
             )
+
+
+def _print_wrapped(head: str, text: str) -> None:
+    click.echo("\n".join(wrap_hanging(head, text, wrap=is_terminal())))
