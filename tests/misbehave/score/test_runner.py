@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from restante.misbehave import FAULTS, Fault, find
+from restante.misbehave.catalogue.listing import EVIL_FAULT, EVIL_NAME
 from restante.misbehave.score.client_process import MAX_OUTPUT, MIB, Limits, run
 from restante.misbehave.score.runner import Card, ClientCommandError, Outcome, ScoreRun
 
@@ -106,6 +107,20 @@ def test_outside(tmp_path: Path) -> None:
     outcome = asyncio.run(run.run_at(find("greeting-bare")))
     assert [finding.verdict for finding in outcome.findings] == ["ESCAPED"]
     assert not Path(place.read_text()).parents[4].exists()
+
+
+def test_temporary_files(tmp_path: Path) -> None:
+    """A file in /tmp counts only for the fault that names it, and only that run removes it."""
+    place = Path("/tmp") / f"{EVIL_NAME}-{tmp_path.name}"
+    run = ScoreRun(client(f"open({str(place)!r}, 'w').close()"), PATIENT)
+    try:
+        assert asyncio.run(run.run_at(find("greeting-bare"))).verdict == "clean"
+        assert place.exists()
+        place.unlink()
+        assert asyncio.run(run.run_at(find(EVIL_FAULT))).verdict == "ESCAPED"
+        assert not place.exists()
+    finally:
+        place.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ MANY = 120
 HIDDEN = 20
 MAX_LINES = 200_000
 WORD = b"thesamewordinanycase"
+EVIL_FAULT = "uidl-path"
+EVIL_NAME = "restante-evil"  # of the files that a client writes in /tmp, if it obeys that fault
 
 
 def _no_mail(_messages: Messages) -> Messages:
@@ -59,7 +61,7 @@ def _uid_alone(reply: ReplyParts) -> bytes:
 
 
 def _evil(number: bytes, _uid: bytes) -> bytes:
-    return b"../../../../tmp/evil" + number
+    return f"../../../../tmp/{EVIL_NAME}".encode() + number
 
 
 def _write_in_capitals(number: bytes, _uid: bytes) -> bytes:
@@ -282,7 +284,7 @@ LISTING = (
     row("uidl-argument-many", "answers UIDL 1 in many lines", ALL_OR_NONE,
         alter_line(lambda line: b"UIDL\r\n" if line.upper().startswith(b"UIDL ") else line),
         seen="mailpit#552"),
-    row("uidl-path", "gives ../../evil as a unique-id", ALL_OR_NONE,
+    row(EVIL_FAULT, "gives a path that begins with ../../ as a unique-id", ALL_OR_NONE,
         _uid(_evil)),
     row("uidl-long", "gives a unique-id of 500 characters", ALL_WARNED,
         _uid(lambda number, _uid: number.rjust(500, b"x")), "uidl-bad"),

@@ -156,7 +156,7 @@ class ScoreRun:
 
     async def _try(self, fault: Fault) -> Outcome:
         begun = time.monotonic()
-        with Sandbox() as sandbox:
+        with Sandbox(fault.name) as sandbox:
             async with serving(fault) as server:
                 words = fill(self.command, _values(server, sandbox), fault.security)
                 ended = await client_process.run(

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from restante.misbehave.catalogue.listing import EVIL_FAULT, EVIL_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -17,20 +19,23 @@ MAILDIR = ("cur", "new", "tmp")
 MAX_READ = 64 * 1024 * 1024  # octets of one file
 UNFINISHED = (".part", ".tmp")  # names of files that are not mail yet
 OWN_SETTINGS = ("POP3_", "XDG_", "RESTANTE_")  # in the environment of the user
-ESCAPED_NAMES = "evil*"  # by unique-ids of the catalogue, in the folder of temporary files
 
 
 class Sandbox:
-    """A folder for one run, removed at the end of a `with` block."""
+    """A folder for one run, removed at the end of a `with` block.
 
-    def __init__(self) -> None:
+    `fault` is the name of the fault. Runs at others do not search the folder of temporary files.
+    """
+
+    def __init__(self, fault: str = "") -> None:
+        self._searches_elsewhere = EVIL_FAULT in fault
         self._top = Path(tempfile.mkdtemp(prefix="score-"))
         self._folder = self._top / DEPTH
         for name in FOLDERS:
             (self._folder / name).mkdir(parents=True)
         for name in MAILDIR:
             (self.mail / name).mkdir()
-        self._before = set(_elsewhere())
+        self._before = self._elsewhere()
 
     @property
     def mail(self) -> Path:
@@ -68,21 +73,21 @@ class Sandbox:
         """Return the paths of files outside the folders of the run."""
         inside = tuple(self._folder / name for name in FOLDERS)
         within = [path for path in _files(self._top) if not any(map(path.is_relative_to, inside))]
-        return sorted(map(str, [*within, *(set(_elsewhere()) - self._before)]))
+        return sorted(map(str, [*within, *(self._elsewhere() - self._before)]))
+
+    def _elsewhere(self) -> set[Path]:
+        """Return the files that escape through a unique-id with a path to /tmp."""
+        names = Path("/tmp").glob(f"{EVIL_NAME}*") if self._searches_elsewhere else ()  # noqa: S108
+        return {path for path in names if path.is_file()}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for path in set(_elsewhere()) - self._before:
+        for path in self._elsewhere() - self._before:
             path.unlink(missing_ok=True)
         shutil.rmtree(self._top, ignore_errors=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-
-
-def _elsewhere() -> Iterator[Path]:
-    """Yield the files that escape through a unique-id with a path to /tmp."""
-    return (path for path in Path("/tmp").glob(ESCAPED_NAMES) if path.is_file())  # noqa: S108
