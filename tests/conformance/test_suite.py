@@ -365,6 +365,15 @@ def test_rejected_connection() -> None:
     assert 'cannot start the test: the server rejects connections: "-ERR' in ran.err
 
 
+@pytest.mark.parametrize("user", [(), ("-u", "ann")])
+def test_another_protocol(user: tuple[str, ...]) -> None:
+    """A server of another protocol is named, and the test does not start."""
+    with faulty_server("greeting-smtp") as running:
+        ran = pop3("verify", f"pop3://127.0.0.1:{running.port}", *user, password="x")
+    assert (ran.code, ran.out) == (6, "")
+    assert 'cannot start the test: this is an SMTP server with the greeting "220 ' in ran.err
+
+
 def test_server_that_requires_stls(tmp_path: Path) -> None:
     """If a server on this machine offers a login after STLS only, the checks use STLS."""
     config = tmp_path / "config.toml"

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from restante.client.other_protocols import describe_server, protocol_of
 from restante.conformance.check import (
     Check,
     Deviation,
@@ -30,6 +31,7 @@ from restante.conformance.context import ARRIVAL
 from restante.conformance.delivery import DeliveryError
 from restante.conformance.raw_connection import ClosedError, quote
 from restante.conformance.sample_messages import all_samples
+from restante.protocol.client.replies import strip_noise
 from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def run(
     with context.open_connection():
         if context.greeting.startswith(b"-ERR"):
             raise Deviation(f"the server rejects connections: {quote(context.greeting)}")
+        if protocol_of(strip_noise(context.greeting)) != "unknown":
+            raise Deviation(describe_server(strip_noise(context.greeting)))
     try:
         if context.server.user:
             if context.requires_starttls():
