@@ -365,6 +365,9 @@ def test_wrong_offers(accounts: Passwords) -> None:
     misspelt = AuthOffer(mechanisms=frozenset({"SCRAM-SHA256"}))
     with pytest.raises(ValueError, match="'SCRAM-SHA256' is not known; use some of SCRAM-SHA-256"):
         Server(MemoryStore(), accounts, FREE, offer=lambda: misspelt).__enter__()
+    text: Any = "PLAIN"
+    with pytest.raises(ValueError, match=r"mechanisms is 'PLAIN': write \['PLAIN'\]"):
+        Server(MemoryStore(), accounts, FREE, offer=lambda: AuthOffer(mechanisms=text)).__enter__()
     names: Any = frozenset({"PLAIN"})
     with pytest.raises(TypeError, match="what offer returns must be of type AuthOffer, not froz"):
         Server(MemoryStore(), accounts, FREE, offer=lambda: names).__enter__()

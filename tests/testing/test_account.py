@@ -227,6 +227,8 @@ def test_a_server_without_uidl() -> None:
     [
         ({"without": ["UIDLE"]}, "unknown capability UIDLE"),
         ({"offer": ["NTLM"]}, "unknown mechanism NTLM"),
+        ({"without": "UIDL"}, r"without is 'UIDL': write \['UIDL'\]"),
+        ({"offer": "PLAIN"}, r"offer is 'PLAIN': write \['PLAIN'\]"),
         ({"fault": "retr-cutt"}, "did you mean retr-cut"),
     ],
 )

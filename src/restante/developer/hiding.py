@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.misbehave.conversation import relay
 from restante.protocol.server.capabilities import CAPABILITIES
+from restante.protocol.server.settings import require_several
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
@@ -22,6 +23,7 @@ HIDDEN = frozenset({"CAPA", *(row.tag for row in CAPABILITIES)})
 
 def check_hidden(names: Collection[str]) -> frozenset[str]:
     """Return the names in upper case. Raises ValueError: the server has no such capability."""
+    require_several("without", names)
     upper = frozenset(name.upper() for name in names)
     unknown = sorted(upper - HIDDEN)
     if unknown:

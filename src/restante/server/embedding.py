@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, TypeVar, cast, get_args
 from restante.auth.interfaces import FindsOwner
 from restante.net.addresses import HIGHEST_PORT
 from restante.protocol.server.sasl import SERVER_MECHANISMS
-from restante.protocol.server.settings import AuthOffer, ProtocolSettings, require_seconds
+from restante.protocol.server.settings import (
+    AuthOffer,
+    ProtocolSettings,
+    require_seconds,
+    require_several,
+)
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
@@ -241,6 +246,7 @@ def _check_offer(offer: object) -> None:
     """Raise TypeError: it is not an offer. Raise ValueError: it has an unknown mechanism."""
     _require_type("what offer returns", offer, AuthOffer)
     assert isinstance(offer, AuthOffer)
+    require_several("mechanisms", offer.mechanisms)
     for name in offer.mechanisms:
         if name not in SERVER_MECHANISMS:
             known = ", ".join(SERVER_MECHANISMS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.protocol.server.sasl import SERVER_MECHANISMS
-from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+from restante.protocol.server.settings import AuthOffer, ProtocolSettings, require_several
 from restante.server.log import event_log
 from restante.storage.errors import BusyError
 from restante.testing.account import MemoryAccount
@@ -248,6 +248,7 @@ def _offer(
     """Return settings and offer for the mechanisms of a test. Raises ValueError."""
     if offer is None:
         return settings, AuthOffer()
+    require_several("offer", offer)
     names = frozenset(name.upper() for name in offer)
     mechanisms = {"APOP", *SERVER_MECHANISMS}
     unknown = sorted(names - mechanisms)

@@ -30,6 +30,12 @@ def require_switch(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}: it must be True or False")  # noqa: TRY004  # see ProtocolSettings
 
 
+def require_several(name: str, value: object) -> None:
+    """Raise ValueError: a setting is one text, of which each letter would count as a name."""
+    if isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}: write [{value!r}]")  # noqa: TRY004  # see ProtocolSettings
+
+
 def is_greeting(text: object) -> bool:
     """Return whether a text is a line of ASCII without "<" and "[".
 
