@@ -71,6 +71,7 @@ class Issuer:
         changes: fields that the redirect to the client gets in place of the true ones.
         metadata_changes: fields of the metadata; None removes one.
         token_changes: fields of an answer with tokens; None removes one.
+        id_changes: claims of an ID token.
         client_changes: fields of an answer with a client; None removes one.
         device_changes: fields of an answer with a device code.
         requests: path and form of each request.
@@ -100,6 +101,7 @@ class Issuer:
     changes: dict[str, str | None] = field(default_factory=dict)
     metadata_changes: dict[str, Any] = field(default_factory=dict)
     token_changes: dict[str, Any] = field(default_factory=dict)
+    id_changes: dict[str, Any] = field(default_factory=dict)
     client_changes: dict[str, Any] = field(default_factory=dict)
     device_changes: dict[str, Any] = field(default_factory=dict)
     requests: list[tuple[str, Form]] = field(default_factory=list)
@@ -208,7 +210,10 @@ class Issuer:
         if "offline_access" in scope and asked.get("prompt") != "consent":
             scope.remove("offline_access")
             return self.give(" ".join(scope), refresh=False)
-        return self.give(" ".join(scope))
+        made = self.give(" ".join(scope))
+        if asked.get("nonce"):
+            made["id_token"] = self.access_token(**{"nonce": asked["nonce"], **self.id_changes})
+        return made
 
     def _by_refresh_token(self, form: Form) -> dict[str, Any]:
         token = form.get("refresh_token", "")

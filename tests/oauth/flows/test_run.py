@@ -200,6 +200,20 @@ def test_an_answer_that_cannot_be_used(issuer: Issuer, code: str, text: str) -> 
     assert issuer.count("/token") == 0
 
 
+def test_the_nonce_of_an_id_token(issuer: Issuer) -> None:
+    """Some issuers require a nonce where an ID token is due, which must then have it."""
+    made = run.sign_in(client(issuer, scope="openid email"), ["loopback"], Double())
+    assert made.tokens.id_token is not None
+    issuer.id_changes = {"nonce": "of another sign-in"}
+    with pytest.raises(OAuthError, match="another sign-in") as caught:
+        run.sign_in(client(issuer, scope="openid"), ["loopback"], Double())
+    assert caught.value.id == "oauth-forged"
+    run.sign_in(client(issuer, scope="openids"), ["loopback"], Double())
+    queries = [form for path, form in issuer.requests if path == "/authorize"]
+    assert ["nonce" in query for query in queries] == [True, True, False]
+    assert queries[0]["nonce"] != queries[1]["nonce"]
+
+
 def test_an_issuer_without_iss(issuer: Issuer) -> None:
     """Where the metadata do not promise `iss`, its absence is right, and a wrong one is not.
 

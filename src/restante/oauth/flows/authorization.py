@@ -1,7 +1,7 @@
 """The authorization request and its answer: code with PKCE. RFC 6749 section 4.1, RFC 7636.
 
-Always: a `state` of 256 bits, S256, and the issuer in the answer (RFC 9207) if it has one. They
-are compared in constant time.
+Always: a `state` of 256 bits, S256, and the issuer in the answer (RFC 9207) if it has one. With the
+scope `openid`, also a `nonce`. They are compared in constant time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError
 from restante.oauth.refusals import refusal
+from restante.oauth.token_claims import read_claims
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class AuthorizationRequest:
     redirect_uri: str
     state: Secret = field(default_factory=_random)
     verifier: Secret = field(default_factory=_random)
+    nonce: Secret = field(default_factory=_random)
+
+    @property
+    def _nonce(self) -> str:
+        """The nonce that an ID token must have, "" if none is due. Some issuers require one."""
+        return self.nonce.reveal().decode() if "openid" in self.client.scope.split() else ""
 
     @property
     def url(self) -> str:
@@ -57,6 +64,7 @@ class AuthorizationRequest:
             "state": self.state.reveal().decode(),
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
+            "nonce": self._nonce,
         }
         address = self.client.server.authorization
         mark = "&" if urlsplit(address).query else "?"
@@ -66,7 +74,11 @@ class AuthorizationRequest:
         """Return the tokens for an answer: the redirect URI as the browser opened it."""
         code = self._read_code(answer)
         endpoint, scope = self.client.endpoint, self.client.scope
-        return token_endpoint.exchange_code(endpoint, code, self.redirect_uri, self.verifier, scope)
+        tokens = token_endpoint.exchange_code(
+            endpoint, code, self.redirect_uri, self.verifier, scope
+        )
+        self._check_nonce(tokens)
+        return tokens
 
     def has_answer(self, address: str) -> bool:
         """Return whether an address has the answer to this request, and not to another one.
@@ -101,6 +113,12 @@ class AuthorizationRequest:
             origin = "no issuer" if issuer is None else f"the issuer {issuer[:100]}"
             text = f"the answer names {origin}, and not {server.issuer}"
             raise OAuthError("oauth-forged", text)
+
+    def _check_nonce(self, tokens: TokenSet) -> None:
+        """Raise OAuthError: an ID token is for another request. OpenID Connect section 3.1.3.7."""
+        claims = read_claims(tokens.id_token) if tokens.id_token else {}
+        if claims and self._nonce and not _equal(str(claims.get("nonce")), self._nonce):
+            raise OAuthError("oauth-forged", "the ID token belongs to another sign-in")
 
 
 def read_fields(answer: str) -> dict[str, str]:
