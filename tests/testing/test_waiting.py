@@ -27,15 +27,21 @@ def send(server: testing.MemoryServer, to: str, subject: str = "Welcome") -> Non
         client.send_message(message, from_addr="shop@example.com")
 
 
-def test_no_message_is_parsed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wait, which each line of each session wakes, parses only the messages that are new."""
-    parsed: list[int] = []
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of the messages that are parsed."""
+    ids: list[int] = []
 
     def count(mail: DeveloperMail) -> testing.ReceivedMessage:
-        parsed.append(mail.id)
+        ids.append(mail.id)
         return read_received(mail)
 
     monkeypatch.setattr(waiting, "read_received", count)
+    return ids
+
+
+def test_no_message_is_parsed_twice(parsed: list[int]) -> None:
+    """A wait, which each line of each session wakes, parses only the messages that are new."""
     server = DeveloperServer()
     find = MailQuery(subject="three").searching(server)
     for subject in (b"one", b"two", b"three"):
@@ -47,6 +53,17 @@ def test_no_message_is_parsed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert removed() is None
     server.mailboxes.remove([3])
     assert removed() is not None
+
+
+def test_a_failure_parses_what_it_lists(parsed: list[int]) -> None:
+    """The text of a failed wait has the latest messages, and only these are parsed for it."""
+    server = DeveloperServer()
+    for _ in range(waiting.MAX_LISTED + 30):
+        server.mailboxes.add("ann", b"Subject: a\n\n")
+    server.mailboxes.remove([1])
+    text = waiting.describe(server)
+    assert parsed == list(range(31, 51))
+    assert text.startswith("messages: 50\n  ...\n  ann: 'a'\n")
 
 
 def test_wait() -> None:

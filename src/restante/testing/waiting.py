@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.developer.mailboxes import mailbox_name
 from restante.testing.received import read_received
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from restante.developer.server import DeveloperServer
     from restante.developer.sessions import SessionCopy
     from restante.testing.received import ReceivedMessage
+
+T = TypeVar("T")
 
 MAX_LISTED = 20  # messages, and sessions, that an error lists
 
@@ -122,27 +124,27 @@ def _fail(server: DeveloperServer, query: MailQuery, timeout: float) -> Received
 
 def describe(server: DeveloperServer) -> str:
     """Return what came, and the commands of each session, the latest last."""
-    present = [_mail_line(mail) for mail in server.mailboxes.mail()]
-    removed = [f"{_mail_line(mail)}, removed" for mail in server.mailboxes.removed_mail()]
-    sessions = [_session_line(session) for session in server.sessions.all()]
+    messages = [*server.mailboxes.removed_mail(), *server.mailboxes.mail()]
+    sessions = server.sessions.all()
     return "\n".join(
         (
-            f"messages: {len(present) + len(removed)}",
-            *_latest([*removed, *present]),
+            f"messages: {len(messages)}",
+            *_latest(messages, _mail_line),
             f"sessions: {len(sessions)}",
-            *_latest(sessions),
+            *_latest(sessions, _session_line),
         )
     )
 
 
-def _latest(lines: Sequence[str]) -> list[str]:
-    ellipsis = ["  ..."] if len(lines) > MAX_LISTED else []
-    return ellipsis + [f"  {line}" for line in lines[-MAX_LISTED:]]
+def _latest(values: Sequence[T], describe_one: Callable[[T], str]) -> list[str]:
+    ellipsis = ["  ..."] if len(values) > MAX_LISTED else []
+    return ellipsis + [f"  {describe_one(value)}" for value in values[-MAX_LISTED:]]
 
 
 def _mail_line(mail: DeveloperMail) -> str:
     sender = f" from {mail.sender}" if mail.sender else ""
-    return f"{mail.mailbox}: {str(read_received(mail)['subject'] or '')!r}{sender}"
+    subject = str(read_received(mail)["subject"] or "")
+    return f"{mail.mailbox}: {subject!r}{sender}{', removed' * (mail.removed is not None)}"
 
 
 def _session_line(session: SessionCopy) -> str:
