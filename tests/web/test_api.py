@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from restante.developer import feed
 from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.web import api, search
 from restante.web.message_view import MessageView
@@ -166,6 +167,22 @@ def test_a_wait_reads_new_mail_only(
 
     asyncio.run(wait())
     assert compared == [3, 4, 5]
+
+
+def test_a_wait_that_missed_events(server: DeveloperServer) -> None:
+    """A message is found although its event was forgotten: more events came than are kept."""
+    request = ask(server, b"subject=late&wait=60")
+
+    async def wait() -> bytes:
+        waiting = asyncio.create_task(api.list_messages(request))
+        await asyncio.sleep(0)
+        add(server, b"Subject: late\n\n")
+        for _ in range(feed.MAX_EVENTS):
+            server.feed.publish("session", number=1)
+        return bytes((await waiting).body)
+
+    found = msgspec.json.decode(asyncio.run(wait()), type=dict[str, Any])
+    assert [row["subject"] for row in found["messages"]] == ["late"]
 
 
 def test_a_wait_ends(server: DeveloperServer) -> None:
