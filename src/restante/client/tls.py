@@ -37,7 +37,7 @@ _VERIFY_CODES = {
 
 _ALERTS = {
     40: (
-        "tls-weak",
+        "tls-failed",  # `pop3 check` finds out whether weaker TLS would do
         "the server supports no common version or cipher (alert 40, handshake_failure)",
     ),
     70: ("tls-old", "the server supports neither TLS 1.2 nor 1.3 (alert 70, protocol_version)"),
@@ -66,7 +66,7 @@ _REASONS = {
     "UNSUPPORTED_PROTOCOL": "tls-old",
     "TLSV1_ALERT_PROTOCOL_VERSION": "tls-old",
     "VERSION_TOO_LOW": "tls-old",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "tls-weak",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "tls-failed",
     "DH_KEY_TOO_SMALL": "tls-weak",
     "EE_KEY_TOO_SMALL": "tls-weak",
     "CA_KEY_TOO_SMALL": "tls-weak",

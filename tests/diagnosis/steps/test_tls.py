@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from restante.client import port_probe
+from restante.client import blocking, port_probe
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified_context, verifying_context
 from restante.diagnosis.report import Report
@@ -24,6 +24,7 @@ from restante.diagnosis.run import examine
 from restante.diagnosis.steps import rejected_certificate
 from restante.misbehave.changes import after, instead
 from restante.net import connecting
+from restante.protocol.errors import RemoteError
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
 from support.check_request import ANN, server_of
 from support.faulty_server import PASSWORD
@@ -398,10 +399,15 @@ OPENINGS = {
 
 @pytest.mark.parametrize(("answer", "name"), OPENINGS.values(), ids=list(OPENINGS))
 def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
-    """The verdict hangs on what came, not on the words or settings of the local library."""
+    """The verdict hangs on what came, not on the words or settings of the local library.
+
+    That of the other commands is the same.
+    """
     with server_of(("greeting: close at 100%", instead("GREETING", answer))) as running:
         report = ask(running.port)
-    assert report.id == name
+        with pytest.raises(RemoteError) as raised:
+            blocking.connect(f"pop3s://ann@127.0.0.1:{running.port}", PASSWORD)
+    assert (report.id, raised.value.id) == (name, name)
 
 
 def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
