@@ -87,6 +87,7 @@ def told(file: Path, *lines: str) -> list[str]:
         ("::::login_delay=5", "login_delay= in field 6 has no effect; its place is the eighth"),
         (":::::nopassword", "nopassword in field 7 has no effect; its place is the eighth field"),
         (":::::userdb_mail=x", "userdb_mail= in field 7 has no effect; its place is the eighth"),
+        ("::::::user=sales", "user= has no effect: the account has the mail of its own name"),
         ("::::::nopassword", "nopassword has no effect: every login requires the password"),
     ],
 )

@@ -66,7 +66,9 @@ def field_warnings(others: list[str]) -> Iterator[str]:
     unknown = [text for text in pairs if not _is_known(text.partition("=")[0])]
     hidden = bool(unknown) and any(_similar_key(text.partition("=")[0], _SECRETS) for text in pairs)
     for text in unknown:
-        if not any(is_lock(field_key.key) for field_key in find_keys(["", "", "", "", "", text])):
+        if text.startswith("user=") and not hidden:
+            yield "user= has no effect: the account has the mail of its own name"
+        elif not any(is_lock(field_key.key) for field_key in find_keys(["", "", "", "", "", text])):
             yield f"{_unknown(text, hidden=hidden)}, so it has no effect"
 
 
@@ -89,4 +91,4 @@ def _unknown(word: str, *, hidden: bool) -> str:
 
 @functools.lru_cache  # a mistake may be in all lines of a long file
 def _similar_key(key: str, words: tuple[str, ...]) -> list[str]:
-    return difflib.get_close_matches(key.lower(), words, 1)
+    return difflib.get_close_matches(key.lower(), words, 1, 0.61)  # so "user" is not like "secret"
