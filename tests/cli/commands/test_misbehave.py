@@ -136,6 +136,14 @@ def test_score_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert (ran.exit_code, f"cannot write {file}: " in ran.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("option", ["--html", "--junit"])
+def test_score_into_no_folder(option: str, tmp_path: Path) -> None:
+    """A folder that is missing is an error before the client runs for minutes."""
+    file = tmp_path / "missing" / "card"
+    code, said = run("score", option, str(file), "--", "client", "{port}", "{out}")
+    assert (code, f"{file.parent} is not a folder" in said) == (2, True)
+
+
 def test_score_that_cannot_be_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A full disk of the output does not keep a card from its files."""
 

@@ -6,7 +6,7 @@ import asyncio
 import fnmatch
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 
 NOT_CLEAN, USAGE = 1, 2
 SECONDS, MEMORY, JOBS = 20.0, 1024, 2
-WRITABLE = FilePath(path_type=Path, dir_okay=False, writable=True)
+
+
+class FileToWrite(FilePath):
+    """A path in a folder that exists: without one, the card of a long run could not be written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path. Raises click.BadParameter."""
+        path = Path(super().convert(value, param, ctx))
+        if not os.path.isdir(path.parent):
+            self.fail(f"{plain(str(path.parent))} is not a folder", param, ctx)
+        return path
+
+
+WRITABLE = FileToWrite(path_type=Path, dir_okay=False, writable=True)
 
 
 @click.command(name="score")
