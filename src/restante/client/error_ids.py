@@ -95,7 +95,7 @@ _EITHER_CAUSE = _any_of(_EITHER)
 _MAILDROP = r"mail ?(?:box|drop)|session|spool"
 _TOO_MANY = _any_of(
     r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
-    r"rate.?limit",
+    r"rate.?limit|bandwidth.{0,10} limit",
     r"attempts?\b.{0,20}\blimit\b|\blimit\b.{0,20}\battempts?\b",
     r"(?:address|\bIP\b|host|client).{0,30}\b(?:banned|blocked|blacklisted)",
 )

@@ -83,6 +83,7 @@ LOGINS = faults(
     ("auth-temp", "not available", PASS("Service not available, closing transmission channel"), "closing"),
     ("auth-apppw", "as Apple says it", PASS("[AUTH] You must use a device-specific password"), "device"),
     ("auth-toomany", "a limit", PASS("Login attempt limit exceeded, try again in 15 minutes"), "15 min"),
+    ("auth-toomany", "as Google says it", PASS("[AUTH] Account exceeded command or bandwidth limits. (Failure)"), "bandwidth"),
     ("auth-locked", "a deleted account", PASS("This account has been deleted"), "deleted"),
     ("auth-temp", "by the code", "login-temp", "internal error"),
     ("sys-perm", "by the code", "login-perm", "mailbox corrupt"),

@@ -100,7 +100,7 @@ LOGIN = (
         you="Leave out --mechanism or --oauth. The line capa shows what the server offers.",
     ),
     Explanation(
-        "auth-toomany", 8, "Too many login attempts: the server rejects your logins for now.",
+        "auth-toomany", 8, "Too many logins or commands: the server rejects your logins for now.",
         why="For some minutes the server rejects correct passwords as well.",
         admin="Check the server's limits, and which program or address tries so often.",
         you="Stop programs that check too often or use an old password. Wait, then try once.",
