@@ -116,6 +116,18 @@ def test_no_json(server: DeveloperServer) -> None:
         assert answer.json()["error"].startswith("the body is not the JSON of this request: ")
 
 
+def test_quotes_in_filters() -> None:
+    """A filter is the text itself: quotes in a subject or a mailbox are compared, too."""
+    server = quiet_server()
+    add(server, b'Subject: Your "order" 5\n\n', 'say "hi"@shop.example')
+    add(server, b"Subject: Your order 5\n\n")
+    client = page_client(server)
+    for query in ('subject=your "order"', 'mailbox=say "hi"@shop.example', 'to=say "hi"'):
+        found = client.get(f"/api/messages?{query}").json()
+        assert [row["id"] for row in found["messages"]] == [1]
+    assert ">Your &#34;order&#34; 5<" in client.get('/?mailbox=say "hi"@shop.example').text
+
+
 def test_a_message_is_shown_whole(server: DeveloperServer) -> None:
     """One request brings text, links, header and parts."""
     found = page_client(server).get("/api/messages/2").json()

@@ -164,13 +164,10 @@ def _matching(request: Request, among: list[DeveloperMail] | None = None) -> lis
     """Return the messages that a request asks for, of these or of all. Raises RefusedRequest."""
     page = page_of(request)
     parameters = request.query_params
-    query = ""
-    for name in ("mailbox", "to", "from", "subject"):
-        if value := parameters.get(name, ""):
-            query += f'{name}:"{value.replace(chr(34), " ")}" '
-    query += parameters.get("q", "")  # last: a quote may be left open
+    query = parameters.get("q", "")
+    filters = {name: parameters.get(name, "") for name in ("mailbox", "to", "from", "subject")}
     after = number_of(request, "after", 0, 1e15)
-    found = page.find(query) if among is None else page.select(among, query)
+    found = page.find(query, filters) if among is None else page.select(among, query, filters)
     return [mail for mail in found if mail.id > after]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -18,7 +18,7 @@ from restante.web.message_view import ViewCache
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from starlette.requests import HTTPConnection, Request
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Filters: TypeAlias = "Mapping[str, str]"
+NO_FILTERS: Filters = {}
 LONGEST_BODY = 1024 * 1024  # octets of a request
 MAX_READERS = 64  # answers that wait for events, at once
 
@@ -62,23 +64,28 @@ class Page:
     read: set[int] = field(default_factory=set)
     readers: int = 0
 
-    def find(self, query: str = "", *, removed: bool = False) -> list[DeveloperMail]:
-        """Return the messages that match a search, the newest first.
+    def find(
+        self, query: str = "", filters: Filters = NO_FILTERS, *, removed: bool = False
+    ) -> list[DeveloperMail]:
+        """Return the messages that match a search and filters, the newest first.
 
         Raises RefusedRequest.
         """
         boxes = self.server.mailboxes
         mails = boxes.removed_mail() if removed else boxes.mail()
-        return self.select(mails[::-1], query)
+        return self.select(mails[::-1], query, filters)
 
-    def select(self, mails: list[DeveloperMail], query: str) -> list[DeveloperMail]:
-        """Return those of these messages that match a search.
+    def select(
+        self, mails: list[DeveloperMail], query: str, filters: Filters = NO_FILTERS
+    ) -> list[DeveloperMail]:
+        """Return those of these messages that match a search, and what `filters` has for fields.
 
         Raises RefusedRequest: the search is too long, so that a part of it would not count.
         """
         if len(query) > search.LONGEST:
             raise RefusedRequest(400, f"a search has at most {search.LONGEST} characters")
-        terms = search.parse(query)
+        fields = [search.Term(name, word.lower()) for name, word in filters.items() if word]
+        terms = fields + search.parse(query)
         if not terms:
             return mails
         return [mail for mail in mails if search.matches(self.cache.view(mail), terms, self.read)]

@@ -67,7 +67,7 @@ async def show_page(request: Request) -> Response:
     page, state = page_of(request), PageState.from_query(request.query_params)
     boxes, sessions = page.server.mailboxes, page.server.sessions.all()[::-1]
     view = _message(page, state)
-    mails = page.find(_query(state), removed=bool(state.removed))
+    mails = page.find(state.q, {"mailbox": state.mailbox}, removed=bool(state.removed))
     last_event = page.server.feed.last
     text = environment().get_template("page.html").render(
         state=state,
@@ -111,11 +111,6 @@ async def show_picture(request: Request) -> Response:
         raise RefusedRequest(404, "the message has no such picture")
     part = view.part(rows[0].number)
     return Response(part.content, media_type=part.type)
-
-
-def _query(state: PageState) -> str:
-    mailbox = state.mailbox.replace('"', " ")
-    return f'mailbox:"{mailbox}" {state.q}' if mailbox else state.q
 
 
 def _mailboxes(boxes: Mailboxes) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from restante.web.message_view import MessageView
 
-LONGEST = 2500  # characters of a search: those of the page have a mailbox, too
+LONGEST = 2500  # characters of a search
 
 _TERM = re.compile(r'([-!]?)(?:([A-Za-z-]{1,20}):)?(?:"([^"]*)"?|(\S+))')
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?(k|m|)b?", re.ASCII)
@@ -78,7 +78,7 @@ class Term:
 
     field: str
     word: str
-    negated: bool
+    negated: bool = False
 
     def matches(self, view: MessageView, *, is_read: bool = False) -> bool:
         """Return whether a message has what the term asks for."""
