@@ -66,10 +66,18 @@ def test_what_is_no_issuer(issuer: str) -> None:
     assert failure(issuer).id == "oauth-answer"
 
 
-@pytest.mark.parametrize("changed", ["https://other.example", "{}/", None])
-def test_another_issuer(issuer: Issuer, changed: str | None) -> None:
+def test_an_object_without_an_issuer(issuer: Issuer) -> None:
+    """Some servers have an object for every path; it is not metadata, and the next place counts."""
+    issuer.metadata_changes = {"issuer": None}
+    error = failure(issuer.url)
+    assert (error.id, "the answer names no issuer" in error.text) == ("oauth-answer", True)
+    assert issuer.count("/.well-known/openid-configuration") == 1
+
+
+@pytest.mark.parametrize("changed", ["https://other.example", "{}/"])
+def test_another_issuer(issuer: Issuer, changed: str) -> None:
     """The issuer in the metadata is compared exactly. rfc8414-s3/metadata"""
-    issuer.metadata_changes = {"issuer": changed and changed.format(issuer.url)}
+    issuer.metadata_changes = {"issuer": changed.format(issuer.url)}
     assert failure(issuer.url).id == "oauth-forged"
 
 

@@ -157,6 +157,8 @@ def _fetch(url: str) -> dict[str, Any]:
     if status != 200:
         busy = status == 429 or status >= 500
         raise OAuthError("oauth-busy" if busy else "oauth-answer", f"{url}: HTTP {status}")
+    if "issuer" not in body:
+        raise OAuthError("oauth-answer", f"{url}: the answer names no issuer")
     return body
 
 
