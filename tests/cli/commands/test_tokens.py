@@ -68,12 +68,13 @@ def test_list(home: TokenHome) -> None:
     """With --list each account has a line, and one that cannot be read says why."""
     assert home.pop3("token", "--list").out == "No account has tokens; run pop3 login ACCOUNT.\n"
     home.sign_in()
-    home.sign_in("shop")
+    home.sign_in("shop", life=20)
     home.sign_in("work")
     (home.store.folder / "work.json").chmod(0o640)
     lines = home.pop3("token", "--list").out.splitlines()
     assert [line.split()[0] for line in lines] == [NAME, "shop", "work"]
-    assert "an access token for" in lines[0]
+    assert lines[0].endswith("an access token for 60 min")
+    assert lines[1].endswith(" s")
     assert "chmod 600" in lines[2]
 
 

@@ -11,6 +11,7 @@ import click
 from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import AccountCommand
 from restante.cli.options.account_file import describe_unknown, find_account, find_entry
+from restante.cli.output.sign_in import describe_seconds
 from restante.cli.output.terminal import plain
 from restante.cli.output.units import fill, widest
 
@@ -171,8 +172,8 @@ def _state(stored: StoredSignIn) -> str:
     end = stored.sign_in.tokens.expires_at
     if end is None:
         return "an access token without a known end"
-    minutes = (end - time.time()) / 60
-    return f"an access token for {minutes:.0f} min" if minutes > 0 else "due for a refresh"
+    left = end - time.time()
+    return f"an access token for {describe_seconds(left)}" if left > 0 else "due for a refresh"
 
 
 def _list_accounts() -> None:
