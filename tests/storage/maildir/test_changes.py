@@ -304,6 +304,28 @@ def test_renames_during_every_scan(
     assert next(turns) >= scan.MAX_SCANS
 
 
+def test_removals_during_every_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that a program removed before the last two scans are not listed.
+
+    policy/moved-files.
+    """
+    files = [box.put(f"cur/{number}.a,W=20:2,") for number in range(scan.MAX_SCANS + 1)]
+    left = [file.name.partition(":")[0] for file in files[scan.MAX_SCANS - 1 :]]
+    real_list = scan.list_entries
+    turns = itertools.count()
+
+    def list_entries(folders: Folders) -> list[MaildirEntry]:
+        entries = list(real_list(folders))
+        turn = next(turns)
+        if turn < scan.MAX_SCANS - 1:
+            files[turn].unlink()
+        os.utime(box.folder / "cur", (turn, turn))  # a time that no scan has seen
+        return entries
+
+    monkeypatch.setattr(scan, "list_entries", list_entries)
+    assert box.uids() == ["3.a,W=20", *left]
+
+
 def test_a_removal_is_on_the_disk_before_it_is_told_of(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,16 +140,17 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
 
     A file that is renamed while a folder is read may be met twice or not at all, so a scan counts
     only if nothing changed meanwhile. If names change all the time, as when a mail program marks
-    all mail as read, what any scan met counts: a message must not be hidden.
+    all mail as read, the last two scans count together. A program hardly renames a file twice in
+    this time, and a message must not be hidden.
     """
-    found: dict[int, list[MaildirEntry]] = {}  # by inode, from the last scan that met it
+    earlier = latest = dict[int, list[MaildirEntry]]()
     for _ in range(MAX_SCANS):
         before = folders.changed_at()
         entries = list(list_entries(folders))
         if folders.changed_at() == before:
             return entries
-        found |= _by_inode(entries)
-    return [entry for names in found.values() for entry in names]
+        earlier, latest = latest, _by_inode(entries)
+    return [entry for names in (earlier | latest).values() for entry in names]
 
 
 def relocate(entries: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessages:
