@@ -37,6 +37,9 @@ class FileChunks:
         if chunk:
             self._place += len(chunk)
             return chunk
+        if self._place < self._octets:
+            text = "a message cannot be read to its end: another program has cut its file"
+            raise StoreError(text, path=self._path)
         await self.aclose()
         raise StopAsyncIteration
 

@@ -400,6 +400,23 @@ def test_disk_fails_within_message(box: Box, monkeypatch: pytest.MonkeyPatch) ->
     asyncio.run(session())
 
 
+def test_file_that_is_cut_within_a_message(box: Box) -> None:
+    """A message whose file gets shorter while it is sent raises a store error, and is not whole."""
+    file = box.put(f"new/1.a,W={len(BIG)}", BIG)
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        body = maildrop.read(0)
+        os.truncate(file, fs.CHUNK + 1)
+        with pytest.raises(StoreError, match="another program has cut its file"):
+            async for _ in body:  # type: ignore[union-attr]
+                pass
+        await body.aclose()  # type: ignore[union-attr]
+        maildrop.release()
+
+    asyncio.run(session())
+
+
 HOLD = """
 import asyncio, sys
 from pathlib import Path
