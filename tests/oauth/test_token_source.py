@@ -75,6 +75,17 @@ def requests(issuer: Issuer) -> int:
     return issuer.count("/token")
 
 
+def test_one_time_for_all_answers(
+    source: StoredTokenSource, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many requests a refresh takes, none is sent whose answer could come too late."""
+    monkeypatch.setattr("restante.oauth.token_source.SECONDS", 9.0)
+    clock.now += 3600
+    with pytest.raises(OAuthError) as caught:
+        source.token()
+    assert (caught.value.id, requests(issuer)) == ("oauth-network", 0)
+
+
 def test_fresh(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
     """A token is used without a request until ten minutes before its end."""
     first = source.token()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -55,13 +56,16 @@ def post_form(
     headers: Sequence[tuple[str, str]] = (),
     *,
     only_status: bool = False,
+    ends: float = math.inf,
 ) -> IssuerAnswer:
     """Send a form, and return the answer. Raises OAuthError.
 
-    With `only_status`, the answer to a success may be anything, and it is not read.
+    With `only_status`, the answer to a success may be anything, and it is not read. `ends` is when
+    the time for several requests is over, by time.monotonic(): one that could last longer is not
+    sent, for an answer that comes too late may have a token.
     """
     kind = ("Content-Type", "application/x-www-form-urlencoded")
-    answer = _ask("POST", url, [kind, *headers], urlencode(fields).encode())
+    answer = _ask("POST", url, [kind, *headers], urlencode(fields).encode(), ends)
     ignored = only_status and is_success(answer.status)
     body = {} if ignored else _json_object(url, answer)
     return IssuerAnswer(answer.status, body, _read_wait(answer))
@@ -90,11 +94,18 @@ def _read_wait(answer: HttpAnswer) -> float:
 
 
 def _ask(
-    method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
+    method: str,
+    url: str,
+    headers: Sequence[tuple[str, str]],
+    content: bytes | None,
+    ends: float = math.inf,
 ) -> HttpAnswer:
+    own_end = time.monotonic() + SECONDS
+    if own_end > ends:
+        raise OAuthError("oauth-network", f"{url}: did not answer in time")
     client = HttpClient(
         context=verifying_context(),
-        ends=time.monotonic() + SECONDS,
+        ends=own_end,
         largest=LARGEST_ANSWER,
         may_lead_to=lambda _: False,
         proxy=proxy_for(url),

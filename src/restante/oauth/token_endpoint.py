@@ -68,22 +68,25 @@ class TokenSet:
     id_token: Secret | None = None
 
 
-def refresh(endpoint: TokenEndpoint, refresh_token: Secret, scope: str = "") -> TokenSet:
+def refresh(
+    endpoint: TokenEndpoint, refresh_token: Secret, scope: str = "", ends: float = math.inf
+) -> TokenSet:
     """Return new tokens for a refresh token. RFC 6749 section 6.
 
     The issuer may have rotated the refresh token: make the new one durable before its access token
     is used. `OAuthError.ended` says that the refresh token is of no more use.
 
     If the user granted less than `scope`, an issuer may reject it. Without a scope, it gives what
-    was granted.
+    was granted. `ends` is when the time for all of it is over, by time.monotonic().
     """
     form, secrets = {"grant_type": "refresh_token"}, {"refresh_token": refresh_token}
     try:
-        return _request(endpoint, {**form, **({"scope": scope} if scope else {})}, secrets, scope)
+        asked = {**form, **({"scope": scope} if scope else {})}
+        return _request(endpoint, asked, secrets, scope, ends)
     except OAuthError as error:
         if error.error != "invalid_scope" or not scope:
             raise
-    return _request(endpoint, form, secrets, scope)
+    return _request(endpoint, form, secrets, scope, ends)
 
 
 def exchange_code(
@@ -112,7 +115,8 @@ def revoke(endpoint: TokenEndpoint, url: str, token: Secret) -> None:
 
     The status says whether it did. Most issuers send nothing with it.
     """
-    status, body, wait = _post(endpoint, url, {}, {"token": token}, only_status=True)
+    fields = {"token": token.reveal().decode()}
+    status, body, wait = _post(endpoint, url, fields, only_status=True)
     if not is_success(status):
         raise refusal(status, body, _sent_secrets(endpoint, {"token": token}), wait=wait)
 
@@ -122,16 +126,21 @@ def request_device_code(endpoint: TokenEndpoint, url: str, scope: str) -> Mappin
 
     A client with a secret authenticates there as it does at the token endpoint.
     """
-    status, body, wait = _post(endpoint, url, {"scope": scope}, {})
+    status, body, wait = _post(endpoint, url, {"scope": scope})
     if not is_success(status) or body.get("error"):
         raise refusal(status, body, _sent_secrets(endpoint, {}), code=True, wait=wait)
     return body
 
 
 def _request(
-    endpoint: TokenEndpoint, form: Mapping[str, str], secrets: Mapping[str, Secret], scope: str
+    endpoint: TokenEndpoint,
+    form: Mapping[str, str],
+    secrets: Mapping[str, Secret],
+    scope: str,
+    ends: float = math.inf,
 ) -> TokenSet:
-    status, body, wait = _post(endpoint, endpoint.url, form, secrets)
+    fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
+    status, body, wait = _post(endpoint, endpoint.url, fields, ends=ends)
     old_refresh = secrets.get("refresh_token")
     if not is_success(status) or body.get("error"):
         sent = _sent_secrets(endpoint, secrets)
@@ -156,38 +165,32 @@ def _basic_pair(endpoint: TokenEndpoint) -> str:
 def _post(
     endpoint: TokenEndpoint,
     url: str,
-    form: Mapping[str, str],
-    secrets: Mapping[str, Secret],
+    fields: Mapping[str, str],
     *,
     only_status: bool = False,
+    ends: float = math.inf,
 ) -> IssuerAnswer:
     """Send a form with the client's id, and its secret if it has one.
 
     An issuer that knows two ways to send a secret may accept only one of them for a client.
     """
-    answer = _post_once(endpoint, url, form, secrets, only_status=only_status)
+    answer = _post_once(endpoint, url, fields, only_status=only_status, ends=ends)
     if endpoint.client_secret is None or answer.body.get("error") != "invalid_client":
         return answer
     other = replace(endpoint, basic=not endpoint.basic)
-    second = _post_once(other, url, form, secrets, only_status=only_status)
+    second = _post_once(other, url, fields, only_status=only_status, ends=ends)
     return answer if second.body.get("error") == "invalid_client" else second
 
 
 def _post_once(
-    endpoint: TokenEndpoint,
-    url: str,
-    form: Mapping[str, str],
-    secrets: Mapping[str, Secret],
-    *,
-    only_status: bool,
+    endpoint: TokenEndpoint, url: str, fields: Mapping[str, str], *, only_status: bool, ends: float
 ) -> IssuerAnswer:
-    fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
     secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
     if endpoint.basic and secret:
         header = ("Authorization", f"Basic {_basic_pair(endpoint)}")
-        return post_form(url, fields, [header], only_status=only_status)
+        return post_form(url, fields, [header], only_status=only_status, ends=ends)
     client = {"client_id": endpoint.client_id, **({"client_secret": secret} if secret else {})}
-    return post_form(url, {**fields, **client}, only_status=only_status)
+    return post_form(url, {**fields, **client}, only_status=only_status, ends=ends)
 
 
 def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None) -> TokenSet:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from restante.oauth.token_store import StoredSignIn, StoreEntry
     from restante.protocol.secret import Secret
 
+SECONDS = 20  # for all answers of an issuer to a refresh
 REFRESH_AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
 MAX_REFUSALS = 3  # of tokens within REFUSAL_PAUSE, after which a pause as long begins
 CLOCK_STEP = 60  # seconds by which a clock is set back in small steps
@@ -211,14 +212,15 @@ def _request(stored: StoredSignIn) -> tuple[TokenSet, Secret | None]:
     if present is None:
         text = "the access token has expired, and the issuer gave no refresh token"
         raise OAuthError("oauth-refresh", text, error="invalid_grant")
+    ends = time.monotonic() + SECONDS
     try:
-        return token_endpoint.refresh(endpoint, present, sign_in.scope), present
+        return token_endpoint.refresh(endpoint, present, sign_in.scope, ends), present
     except OAuthError as error:
         previous = stored.previous_refresh
         if not error.ended or previous is None:
             raise
         try:
-            return token_endpoint.refresh(endpoint, previous, sign_in.scope), previous
+            return token_endpoint.refresh(endpoint, previous, sign_in.scope, ends), previous
         except OAuthError as second:
             raise (error if second.ended else second) from None
 
