@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -52,6 +53,34 @@ def test_wrong_use_of_tls(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert fail(face, running.tls_port or 0, "starttls").id == "tls-on-plain"
         error = fail(face, running.port, "implicit")
     assert (error.id, "+OK" in error.text) == ("plain-on-tls", True)
+
+
+@pytest.mark.parametrize("face", ["blocking", "asyncio"])
+def test_late_greeting(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A greeting that comes while the port is asked what it speaks is read at once."""
+    asked, over, done = threading.Event(), threading.Event(), threading.Event()
+
+    def identify(*_: object, **__: object) -> None:
+        asked.set()
+        over.wait(2)
+        done.set()
+
+    async def open_by_asyncio(url: str) -> None:
+        async with restante.connect(url, PASSWORD):
+            assert not done.is_set()
+
+    monkeypatch.setattr(port_probe, "identify", identify)
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.1)
+    try:
+        with faulty_server("greeting: wait 500ms") as server:
+            if face == "asyncio":
+                asyncio.run(open_by_asyncio(server.url))
+            else:
+                with blocking.connect(server.url, PASSWORD):
+                    assert not done.is_set()
+        assert asked.is_set()
+    finally:
+        over.set()
 
 
 def test_silent_port(monkeypatch: pytest.MonkeyPatch) -> None:

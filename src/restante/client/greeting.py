@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.client.other_protocols import describe_server, protocol_of
 from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
-from restante.protocol.client.effects import Receive, compute
+from restante.protocol.client.effects import Receive
 from restante.protocol.client.replies import Status, strip_noise
 from restante.protocol.errors import MalformedReplyError, Phase, ReplyTimeoutError
 
@@ -23,6 +23,7 @@ _PROXY_TEXT = (
 )
 FIRST_WAIT = 4.0  # seconds of silence after which the port is asked what it speaks
 PROBE_SECONDS = 4.0  # for all connections that ask
+LOOK = 0.1  # seconds of waiting for a greeting before asking whether the port has answered
 LAST_WAIT = 0.01  # seconds for a greeting that came meanwhile
 MAX_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
 
@@ -51,20 +52,35 @@ def read_greeting(session: ClientSession) -> Dialogue[Status]:
 def _receive_first(session: ClientSession) -> Dialogue[bytes]:
     """Return the first octets. A port that says nothing is asked what it speaks: TLS, or HTTP.
 
-    All of it has the time for one reply. Raises MalformedReplyError: it is not POP3. Raises
-    ReplyTimeoutError, ConnectionLostError.
+    It is asked on other connections, while the greeting may come. All of it has the time for one
+    reply. Raises MalformedReplyError: it is not POP3. Raises ReplyTimeoutError,
+    ConnectionLostError.
     """
+    from restante.net import daemon_threads
+
     seconds = session.options.reply_seconds
     ends = time.monotonic() + seconds
+    octets = yield from _receive_within(session, min(FIRST_WAIT, seconds / 2))
+    if octets is None and session.address:
+        asking = daemon_threads.start(partial(_identify, session, ends), "port probe")
+        while octets is None and asking.is_alive():
+            octets = yield from _receive_within(session, LOOK)
+        if octets is None and (other := asking.result()):
+            raise session.peer.error(type(other), other.id, other.text)
+    if octets is not None:
+        return octets
+    return (yield from Receive(seconds=max(LAST_WAIT, ends - time.monotonic())))
+
+
+def _receive_within(session: ClientSession, seconds: float) -> Dialogue[bytes | None]:
+    """Return octets, None if none came in time. Raises ReplyTimeoutError: all time is over."""
     try:
-        return (yield from Receive(seconds=min(FIRST_WAIT, seconds / 2)))
+        return (yield from Receive(seconds=seconds))
     except ReplyTimeoutError as error:
         if error.id == "out-of-time":
             raise
-        if session.address and (other := (yield from compute(partial(_identify, session, ends)))):
-            raise session.peer.error(type(other), other.id, other.text) from None
-    session.continue_waiting()
-    return (yield from Receive(seconds=max(LAST_WAIT, ends - time.monotonic())))
+        session.continue_waiting()
+        return None
 
 
 def _identify(session: ClientSession, ends: float) -> MalformedReplyError | None:
