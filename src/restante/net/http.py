@@ -30,6 +30,7 @@ REDIRECTS = 4  # that are followed
 _MOVED = (301, 302, 303, 307, 308)
 _PIECE = 16 * 1024  # octets
 _MAX_BESIDE = 512 * 1024  # octets beside those of answers, such as headers, of all requests
+_HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # one event, whose name depends on Python
 _FAILURES = (
     httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
@@ -234,7 +235,7 @@ def _reason(error: Exception) -> str:
             return "no such host"
         case ConnectionRefusedError():
             return "refused"
-        case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+        case ssl.SSLError() if not isinstance(error, _HUNG_UP):
             return "TLS fails"
         case _:
             unrouted = getattr(error, "errno", 0) in (errno.EHOSTUNREACH, errno.ENETUNREACH)
