@@ -8,11 +8,13 @@ import shutil
 import stat
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
+from restante.fetch.destinations import maildir
 from restante.fetch.destinations.maildir import CERTAIN, SYNCING_THREADS, MaildirDestination
 from restante.fetch.interfaces import DestinationUnavailableError, NotDeliveredError, Settled
 from restante.storage.fs import STALE
@@ -88,6 +90,25 @@ def test_a_token_of_yesterday_says_nothing(place: MaildirPlace) -> None:
     assert later.settle(delivered) is later.settle(waiting) is Settled.HERE
     later.close()
     assert CERTAIN < STALE
+
+
+def test_a_name_that_one_list_misses(place: MaildirPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message whose name changes while its folder is listed is found by the second list."""
+    destination = opened(place)
+    [token] = deliver(destination, LETTER)
+    destination.close()
+    seconds = int(token.split()[1].partition(".")[0])
+    later = MaildirDestination(str(place.path), lambda: seconds + CERTAIN + 1)
+    later.open()
+    listed: list[int] = []
+
+    def listdir(folder: int) -> list[str]:
+        listed.append(folder)
+        return os.listdir(folder) if listed.count(folder) > 1 else []
+
+    monkeypatch.setattr(maildir, "os", Mock(wraps=os, listdir=listdir))
+    assert later.settle(token) is Settled.HERE
+    later.close()
 
 
 def test_another_maildir_of_this_name_says_nothing(place: MaildirPlace) -> None:

@@ -297,8 +297,9 @@ class MaildirDestination:
         return Settled.UNKNOWN
 
     def _delivered_names(self) -> frozenset[str]:
-        if self._names is None:
-            names = (*os.listdir(self._new), *os.listdir(self._cur))
+        if self._names is None:  # from two lists: one can miss a name that changes meanwhile
+            folders = (self._new, self._cur) * 2
+            names = (name for folder in folders for name in os.listdir(folder))
             self._names = frozenset(name.partition(":")[0] for name in names)
         return self._names
 
