@@ -18,7 +18,7 @@ import trustme
 from restante.storage.maildir import DovecotUniqueIds, uidlist
 from support import courier, dovecot_2_4
 from support.command import pop3
-from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, dovecot
+from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, Dovecot, dovecot
 from support.live import Client
 from support.other_user import public_folder
 from support.process import POP3, free_port, serving, wait_for_port
@@ -96,6 +96,26 @@ def unique_ids(port: int, user: str = "ann@example.com") -> list[str]:
         found = [line.split()[1].decode() for line in client.read_lines()]
         assert client.say("QUIT").startswith(b"+OK")
     return found
+
+
+def fill(old: Dovecot, *messages: bytes) -> list[str]:
+    """Save messages of ann's, delete the second, and return the unique-ids that are left."""
+    for message in messages:
+        old.doveadm("save", "-u", "ann@example.com", stdin=message)
+    with Client(old.port) as client:
+        client.log_in("ann@example.com", "secret")
+        assert client.say("DELE 2").startswith(b"+OK")
+        assert client.say("QUIT").startswith(b"+OK")
+    return unique_ids(old.port)
+
+
+def unique_ids_of_copy(tmp_path: Path, form: str, copy: Path) -> list[str]:
+    """Serve a Maildir that was Dovecot's in a format, and return its unique-ids."""
+    with serving(tmp_path, "--config", configured(tmp_path, form)) as new:
+        ours = new.add("ann@example.com", "secret")
+        shutil.rmtree(ours)
+        shutil.copytree(copy, ours)
+        return unique_ids(new.port)
 
 
 @pytest.fixture
@@ -196,22 +216,11 @@ def test_dovecot_mail_keeps_unique_ids(
         os.chown(folder, *OWNER)
         if kind == "maildir":
             deliver(old.maildir("ann@example.com") / f"new/106.{'l' * 90}")
-        for number in range(4):
-            message = b"Message-ID: <%d@x>\n\nx\n" % number
-            old.doveadm("save", "-u", "ann@example.com", stdin=message)
-        with Client(old.port) as client:
-            client.log_in("ann@example.com", "secret")
-            assert client.say("DELE 2").startswith(b"+OK")
-            assert client.say("QUIT").startswith(b"+OK")
-        before = unique_ids(old.port)
+        before = fill(old, *(b"Message-ID: <%d@x>\n\nx\n" % number for number in range(4)))
         assert len(before) == (4 if kind == "maildir" else 3)
         command = block("doveadm -o").replace("doveadm", f"doveadm -c {old.config}")
         shell(command.replace("/srv/mail/ann@example.com", str(folder / "maildir")), folder)
-    with serving(tmp_path, "--config", configured(tmp_path, line)) as new:
-        ours = new.add("ann@example.com", "secret")
-        shutil.rmtree(ours)
-        shutil.copytree(folder / "maildir", ours)
-        assert sorted(unique_ids(new.port)) == sorted(before)
+    assert sorted(unique_ids_of_copy(tmp_path, line, folder / "maildir")) == sorted(before)
 
 
 FORMS = [
@@ -268,14 +277,7 @@ def test_other_settings_of_dovecot(tmp_path: Path, folder: Path, kind: str, sett
     need("doveadm")
     place = f"{NAMESPACE}mail_location = {kind}:{folder}/mail/%u\n"
     with dovecot(folder / "old", "secret", place.replace("/mail/", "/old/mail/") + settings) as old:
-        for number in range(8):
-            message = b"X-UIDL: given%d\n\nx\n" % number
-            old.doveadm("save", "-u", "ann@example.com", stdin=message)
-        with Client(old.port) as client:
-            client.log_in("ann@example.com", "secret")
-            assert client.say("DELE 2").startswith(b"+OK")
-            assert client.say("QUIT").startswith(b"+OK")
-        before = unique_ids(old.port)
+        before = fill(old, *(b"X-UIDL: given%d\n\nx\n" % number for number in range(8)))
         shell(block("keyword").replace("doveadm", f"doveadm -c {old.config}"), folder)
         command = block("doveadm -o").replace("doveadm", f"doveadm -c {old.config}")
         copy = folder / "copy/mail/ann@example.com"
@@ -287,11 +289,7 @@ def test_other_settings_of_dovecot(tmp_path: Path, folder: Path, kind: str, sett
         folder / "copy", "secret", f"{NAMESPACE}{settings}pop3_save_uidl = yes\n"
     ) as copied:
         assert unique_ids(copied.port) == before
-    with serving(tmp_path, "--config", configured(tmp_path, "%08Xu%08Xv")) as new:
-        ours = new.add("ann@example.com", "secret")
-        shutil.rmtree(ours)
-        shutil.copytree(copy, ours)
-        assert sorted(unique_ids(new.port)) == sorted(before)
+    assert sorted(unique_ids_of_copy(tmp_path, "%08Xu%08Xv", copy)) == sorted(before)
 
 
 def test_couriers_unique_ids_stay(tmp_path: Path) -> None:
