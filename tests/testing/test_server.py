@@ -98,12 +98,13 @@ def test_accounts_are_separate() -> None:
 
 
 WITH_TLS = """
-import os, sys
+import atexit, os
 from restante import testing
 with testing.serving(tls=True) as server:
     certificate = server.certificate
 if (child := os.fork()) == 0:
-    sys.exit(0)
+    atexit._run_exitfuncs()
+    os._exit(0)  # a thread that ended during the fork may have left OpenSSL locked for ever
 assert os.waitpid(child, 0)[1] == 0
 assert certificate.read_bytes()
 """
