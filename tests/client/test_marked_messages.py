@@ -67,12 +67,11 @@ def test_ok_that_reports_a_failed_removal(reply: str) -> None:
 @pytest.mark.parametrize("text", ["Logging out, messages deleted.", "bye (1 message left)", ""])
 def test_ok_that_confirms_the_removal(text: str) -> None:
     """Other replies to QUIT confirm the removal, whatever their text is."""
-    with (
-        faulty_server(f"QUIT: +OK {text}") as server,
-        blocking.connect(server.url, PASSWORD) as drop,
-    ):
-        drop.delete(1)
-        drop.commit()
+    with faulty_server(f"QUIT: +OK {text}") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            drop.delete(1)
+            drop.commit()
+    assert server.commands[-2:] == ["DELE 1", "QUIT"]
 
 
 def test_rejected_second_delete() -> None:
