@@ -67,6 +67,8 @@ def test_messages_are_listed(server: DeveloperServer) -> None:
         ('q="first&mailbox=ann@example.com', [1]),
         ("after=1", [2]),
         ("after=2", []),
+        ("until=1", [1]),
+        ("after=1&until=2", [2]),
         ("limit=1", [2]),
     ],
 )

@@ -47,6 +47,22 @@ def test_removing_all_is_offered_for_new_mail(world: World, page: Page) -> None:
     expect(page.locator("#messages")).to_be_focused()
 
 
+def test_removing_all_spares_later_mail(world: World, page: Page) -> None:
+    """A message that comes while the question is open stays."""
+    add(world.server, b"Subject: one\n\n")
+    add(world.server, b"Subject: two\n\n")
+    expect(page.locator("#messages li")).to_have_count(2)
+
+    def accept_late(dialog: Dialog) -> None:
+        add(world.server, b"Subject: three\n\n")
+        dialog.accept()
+
+    page.once("dialog", accept_late)
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.locator("#messages li")).to_have_count(1)
+    assert [mail.id for mail in world.server.mailboxes.mail()] == [3]
+
+
 def test_a_visit_is_not_overtaken(world: World, page: Page) -> None:
     """A message opens on a phone, also if another one comes in that moment."""
     page.set_viewport_size({"width": 400, "height": 640})

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60  # seconds that a request for messages waits
 MAX_LISTED = 500  # messages of an answer
+HIGHEST_ID = 1e15
 
 FILTERS = (
     Parameter("q", "A search, such as `from:shop subject:welcome`."),
@@ -49,6 +50,7 @@ FILTERS = (
     Parameter("from", "Only messages with this in From."),
     Parameter("subject", "Only messages with this in Subject."),
     Parameter("after", "Only messages that came after the message with this id.", "integer"),
+    Parameter("until", "Only the message with this id, and those that came before it.", "integer"),
 )
 
 
@@ -166,9 +168,10 @@ def _matching(request: Request, among: list[DeveloperMail] | None = None) -> lis
     parameters = request.query_params
     query = parameters.get("q", "")
     filters = {name: parameters.get(name, "") for name in ("mailbox", "to", "from", "subject")}
-    after = number_of(request, "after", 0, 1e15)
+    after = number_of(request, "after", 0, HIGHEST_ID)
+    until = number_of(request, "until", HIGHEST_ID, HIGHEST_ID)
     found = page.find(query, filters) if among is None else page.select(among, query, filters)
-    return [mail for mail in found if mail.id > after]
+    return [mail for mail in found if after < mail.id <= until]
 
 
 async def _wait(request: Request, seconds: float) -> list[DeveloperMail]:

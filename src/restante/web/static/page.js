@@ -245,7 +245,7 @@ async function remove(id) {
 async function removeAll(data) {
   const many = Number(data.count) === 1 ? "this message" : `these ${data.count} messages`;
   if (!confirm(`Remove ${many} permanently?`)) return;
-  const query = new URLSearchParams({ q: data.removeAll, mailbox: data.mailbox });
+  const query = new URLSearchParams({ q: data.removeAll, mailbox: data.mailbox, until: data.until });
   const answer = await change("DELETE", `/api/messages?${query}`);
   if (isRemoved(answer)) say(`Removed ${answer.removed}`);
   refocus("messages");
