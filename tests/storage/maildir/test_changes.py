@@ -326,6 +326,26 @@ def test_removals_during_every_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -
     assert box.uids() == ["3.a,W=20", *left]
 
 
+def test_replacements_during_every_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that a program writes anew under its name during every scan is listed once.
+
+    policy/moved-files.
+    """
+    file = box.put("cur/1.a,W=20:2,")
+    real_list = scan.list_entries
+    turns = itertools.count()
+
+    def list_entries(folders: Folders) -> list[MaildirEntry]:
+        entries = list(real_list(folders))
+        turn = next(turns)
+        box.put("tmp/1.a").replace(file)
+        os.utime(box.folder / "cur", (turn, turn))  # a time that no scan has seen
+        return entries
+
+    monkeypatch.setattr(scan, "list_entries", list_entries)
+    assert box.uids() == ["1.a,W=20"]
+
+
 def test_a_removal_is_on_the_disk_before_it_is_told_of(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

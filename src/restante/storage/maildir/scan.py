@@ -143,14 +143,14 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
     all mail as read, the last two scans count together. A program hardly renames a file twice in
     this time, and a message must not be hidden.
     """
-    earlier = latest = dict[int, list[MaildirEntry]]()
+    earlier = latest = dict[Name, MaildirEntry]()
     for _ in range(MAX_SCANS):
         before = folders.changed_at()
         entries = list(list_entries(folders))
         if folders.changed_at() == before:
             return entries
-        earlier, latest = latest, _by_inode(entries)
-    return [entry for names in (earlier | latest).values() for entry in names]
+        earlier, latest = latest, {(entry.folder, entry.name): entry for entry in entries}
+    return list((earlier | latest).values())
 
 
 def relocate(entries: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessages:
