@@ -169,7 +169,6 @@ ELSEWHERE = {
     "storage/empty.py": "storage/maildir/test_junk.py",
     "storage/existence.py": "delivery/test_recipients.py",
     "storage/file_chunks.py": "storage/maildir/test_faults.py",
-    "storage/fs.py": "storage/maildir/test_safety.py",
     "storage/maildir": "storage/maildir/test_contract.py",
     "storage/mbox": "storage/mbox/test_contract.py",
     "storage/paths.py": "server/config/test_loader.py",

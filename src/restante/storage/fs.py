@@ -17,6 +17,7 @@ from restante.storage.errors import ForbiddenError, FullError, QuotaError, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 CHUNK = 256 * 1024  # octets
@@ -250,12 +251,28 @@ def write_synced(
         os.fsync(file)
 
 
+def scan_folder(folder: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    """Return the entries of a folder, as `os.scandir` does. Raises OSError.
+
+    The descriptor is set to the beginning first. Else Btrfs leaves out each name that came after it
+    was opened, or after the last list ended: btrfs_opendir in Linux, fs/btrfs/inode.c.
+    """
+    os.lseek(folder, 0, os.SEEK_SET)
+    return os.scandir(folder)
+
+
+def list_folder(folder: int) -> list[str]:
+    """Return the names in a folder, as `os.listdir` does, but as `scan_folder`. Raises OSError."""
+    os.lseek(folder, 0, os.SEEK_SET)
+    return os.listdir(folder)
+
+
 def remove_stale(folder: int) -> None:
     """Remove the files of writes that were cut off, after the 36 hours of maildir(5).
 
     The folder is nearly always empty, so that this costs nothing. But a user may fill it.
     """
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), scan_folder(folder) as entries:
         for entry in itertools.islice(entries, MAX_STALE):
             with contextlib.suppress(OSError):  # it is a folder, or another process removed it
                 if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:

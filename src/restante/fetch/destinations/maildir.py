@@ -31,6 +31,7 @@ from restante.storage.fs import (
     MAKE_FILE,
     chown_like_parent,
     close_quietly,
+    list_folder,
     open_folder,
     remove_stale,
 )
@@ -299,7 +300,7 @@ class MaildirDestination:
     def _delivered_names(self) -> frozenset[str]:
         if self._names is None:  # from two lists: one can miss a name that changes meanwhile
             folders = (self._new, self._cur) * 2
-            names = (name for folder in folders for name in os.listdir(folder))
+            names = (name for folder in folders for name in list_folder(folder))
             self._names = frozenset(name.partition(":")[0] for name in names)
         return self._names
 
@@ -318,5 +319,5 @@ def _exists(name: str, folder: int) -> bool:
 
 def _is_usable(folder: int) -> bool:
     """Return whether a folder is a Maildir, or is empty. Raises OSError."""
-    names = os.listdir(folder)
+    names = list_folder(folder)
     return not names or not set(_FOLDERS).isdisjoint(names)

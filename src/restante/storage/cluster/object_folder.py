@@ -22,6 +22,7 @@ from restante.storage.fs import (
     MAKE_FILE,
     as_store_error,
     close_quietly,
+    list_folder,
     open_dir_temporarily,
     open_file,
     remove_stale,
@@ -161,7 +162,7 @@ def _delete(names: Sequence[str], root: int) -> None:
 
 def _parts(after: str, root: int) -> list[str]:
     """Return the folders with bodies, from that of `after`, in order."""
-    return sorted(n for n in os.listdir(root) if _PART.fullmatch(n) and n >= after[:3])
+    return sorted(n for n in list_folder(root) if _PART.fullmatch(n) and n >= after[:3])
 
 
 def _entries(part: str, after: str, root: int) -> list[BodyEntry]:
@@ -170,7 +171,7 @@ def _entries(part: str, after: str, root: int) -> list[BodyEntry]:
         try:
             return [
                 entry
-                for name in sorted(os.listdir(folder))
+                for name in sorted(list_folder(folder))
                 if name > after and (entry := _entry(name, folder))
             ]
         finally:

@@ -18,7 +18,14 @@ import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.fs import close_quietly, open_file, open_folder, open_folder_if_there
+from restante.storage.fs import (
+    close_quietly,
+    list_folder,
+    open_file,
+    open_folder,
+    open_folder_if_there,
+    scan_folder,
+)
 from restante.storage.maildir import filenames
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.scan import CUR, NEW, list_names
@@ -100,7 +107,7 @@ def list_kept(
     if folder < 0:
         return []
     try:
-        examined = [_examine(name, folder, unique_id, headers) for name in os.listdir(folder)]
+        examined = [_examine(name, folder, unique_id, headers) for name in list_folder(folder)]
     finally:
         close_quietly(folder)
     kept_files = [file for file in examined if file is not None]
@@ -161,7 +168,7 @@ def sweep(maildrop: int, before: float) -> int:
         return 0
     count = 0
     try:
-        with os.scandir(folder) as files:
+        with scan_folder(folder) as files:
             for file in files:
                 match = _NAME.fullmatch(file.name)
                 if match is None or int(match["removed"]) > before:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
+from restante.storage.fs import scan_folder
 from restante.storage.maildir import filenames, size_cache
 from restante.storage.maildir.identity import describe_foreign, fingerprint_of, may_be_message
 from restante.storage.maildir.scan import (
@@ -242,7 +243,7 @@ def _changes(
 
     A name that another file has now is both.
     """
-    with os.scandir(folder) as files:
+    with scan_folder(folder) as files:
         inodes = {file.name: file.inode() for file in files}
     fresh = [name for name, inode in inodes.items() if cached.get(name) != inode]
     missing: Mapping[str, int] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from restante.storage.fs import UNWRITABLE, open_folder, open_folder_if_there
+from restante.storage.fs import UNWRITABLE, open_folder, open_folder_if_there, scan_folder
 from restante.storage.maildir import filenames
 from restante.storage.maildir.identity import describe_foreign, may_be_message
 
@@ -211,7 +211,7 @@ def list_entries(folders: Folders) -> Iterator[MaildirEntry]:
     for folder in (NEW, CUR):
         if folders[folder] < 0:
             continue
-        with os.scandir(folders[folder]) as files:
+        with scan_folder(folders[folder]) as files:
             for file in files:
                 name = file.name
                 if not name.startswith(".") and file.is_file(follow_symlinks=False):

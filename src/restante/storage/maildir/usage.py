@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Self
 
 from restante.quota import MailUsage, Quota
 from restante.storage.errors import OverQuotaError
-from restante.storage.fs import close_quietly, open_folder_if_there
+from restante.storage.fs import close_quietly, open_folder_if_there, scan_folder
 from restante.storage.maildir import filenames
 from restante.storage.maildir.quota import (
     OWN_FILE,
@@ -211,7 +211,7 @@ def count(maildrop: int) -> MailUsage:
     octets = messages = 0
     for folder in _folders(maildrop):
         try:
-            with os.scandir(folder) as entries:
+            with scan_folder(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or filenames.is_trashed(entry.name):
                         continue
@@ -255,7 +255,7 @@ def _changes(maildrop: int) -> list[int]:
 
 def _folders(maildrop: int) -> Iterator[int]:
     """Open all folders with messages, one after the other; the caller closes each."""
-    with os.scandir(maildrop) as entries:
+    with scan_folder(maildrop) as entries:
         subfolders = [
             entry.name
             for entry in entries

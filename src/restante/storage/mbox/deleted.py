@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.storage.errors import FullError
 from restante.storage.fs import (
     close_quietly,
+    list_folder,
     open_file,
     open_folder,
     open_folder_if_there,
@@ -111,7 +112,7 @@ def list_kept(paths: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[
         return []
     removals: list[StoredRemoval] = []
     try:
-        for name in sorted(filter(_NAME.fullmatch, os.listdir(folder)), key=_removal_time):
+        for name in sorted(filter(_NAME.fullmatch, list_folder(folder)), key=_removal_time):
             with contextlib.suppress(FileNotFoundError), _open_kept(name, folder) as file:
                 removals += _messages(file, name, x_uidl=x_uidl, headers=headers)
     finally:
@@ -209,7 +210,7 @@ def sweep(paths: MboxPaths, before: float) -> int:
         return 0
     count = 0
     try:
-        for file in os.listdir(folder):
+        for file in list_folder(folder):
             match = _NAME.fullmatch(file.removesuffix(_NEW))
             if match is None or int(match["removed"]) > before:
                 continue
