@@ -261,11 +261,27 @@ def test_a_new_file_with_an_old_time_stays(box: Box, *, warm: bool, read: bool) 
 )
 def test_verdict(name: str, changed: int, modified: int, verdict: Verdict) -> None:
     """A file that changed in a session is the message only with its name and its old content."""
-    begun = OLD * 10**9 + TICK
-    times = [second * 10**9 for second in (OLD, OLD + modified, OLD + changed)]
+    begun = OLD * 10**9 + 1 + TICK
+    times = [second * 10**9 + 1 for second in (OLD, OLD + modified, OLD + changed)]
     status = os.stat_result((0,) * 10 + (OLD,) * 3 + tuple(times))
     entry = MaildirEntry(BASE, CUR, name.partition("/")[2], 1)
     assert Evidence(begun, {}).judge(entry, status) is verdict
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(0.5, Verdict.OTHER), (0.999, Verdict.OTHER), (1.2, Verdict.SAME)]
+)
+def test_verdict_by_whole_seconds(seconds: float, verdict: Verdict) -> None:
+    """A file is the message only if it is older than the session by more than a second, on a disk
+    without parts of seconds such as one of ext3.
+    """
+    begun = OLD * 10**9 + int(seconds * 10**9)
+    status = os.stat_result((0,) * 10 + (OLD,) * 3 + (OLD * 10**9,) * 3)
+    entry = MaildirEntry(BASE, CUR, NAMES[3].partition("/")[2], 1)
+    assert Evidence(begun, {}).judge(entry, status) is verdict
+    if verdict is Verdict.OTHER:
+        with pytest.raises(FileNotFoundError):
+            Evidence(begun, {}).check(entry._replace(inode=0), status, -1)
 
 
 @pytest.mark.parametrize("owner", [0, 1])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from restante.storage.maildir.scan import MaildirEntry
 
 TICK = 100_000_000  # nanoseconds: the clock of a file system may be late by less than that
+SECOND = 1_000_000_000  # nanoseconds
 
 Fingerprint: TypeAlias = tuple[int, int]
 """A file's size in octets, and when it was last modified, in nanoseconds since 1970."""
@@ -62,7 +63,8 @@ class Evidence:
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
         recorded = self._read.get(inode) or self._fingerprints.get(inode)
         present = status.st_size, status.st_mtime_ns  # as `judge` does it, with two calls less
-        is_same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
+        is_old = status.st_ctime_ns + SECOND <= self._settled
+        is_same = is_old if recorded is None else recorded == present
         if not is_same and self.judge(entry, status) is Verdict.OTHER:
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
         self._read.setdefault(inode, present)
@@ -71,16 +73,23 @@ class Evidence:
         """Return whether a file with a message's inode, under the entry's name, is the message."""
         recorded = self._read.get(entry.inode) or self._fingerprints.get(entry.inode)
         present = fingerprint_of(status)
-        is_same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
+        is_same = self._is_before(status.st_ctime_ns) if recorded is None else recorded == present
         if is_same:
             return Verdict.SAME
         same_stem = filenames.stem(filenames.base_name(entry.name)) == filenames.stem(entry.base)
         if recorded is not None:
             return Verdict.UNSURE if same_stem else Verdict.OTHER
-        old = status.st_mtime_ns <= self._settled
+        old = self._is_before(status.st_mtime_ns)
         if same_stem and old:
             return Verdict.SAME
         return Verdict.UNSURE if same_stem or old else Verdict.OTHER
+
+    def _is_before(self, time: int) -> bool:
+        """Return whether a time of a file is before the session.
+
+        Some disks keep no parts of seconds, such as those of ext3.
+        """
+        return (time if time % SECOND else time + SECOND) <= self._settled
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
