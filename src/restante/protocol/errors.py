@@ -150,10 +150,15 @@ class ServerRefusedError(RemoteError):
     challenge: bytes = b""
 
     @property
+    def reply(self) -> str:
+        """The reply with its status, "-ERR" or "+OK"."""
+        return f"{'+OK' if self.says_ok else '-ERR'} {super().said}".rstrip()
+
+    @property
     def said(self) -> str:
         """The server's text after its response code in brackets, or that it gave no reason."""
         if self.says_ok:
-            return f"+OK {super().said}"
+            return self.reply
         return super().said or "-ERR without a reason"
 
 

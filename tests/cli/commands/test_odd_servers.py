@@ -196,6 +196,15 @@ def test_rm_with_ok_that_reports_a_failure() -> None:
     assert "the server replied +OK Signing off, but message deletion failed" in ran.err
 
 
+def test_rm_with_ok_to_dele_that_reports_a_failure() -> None:
+    """QUIT may remove a message if the reply to DELE was +OK with a code of failure."""
+    with faulty_server("DELE 1: +OK [SYS/TEMP] disk full") as server:
+        ran = pop3("rm", "--yes", server.url, 1, 2)
+    assert ran.code == 13
+    assert "message 1 may not have been deleted: sys-temp: [SYS/TEMP] disk full" in ran.err
+    assert "QUIT" in server.commands
+
+
 def test_rm_that_is_interrupted_at_quit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the reply to QUIT leaves it open whether the messages were deleted."""
 

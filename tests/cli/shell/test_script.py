@@ -152,11 +152,12 @@ def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Pat
     assert left(maildir) == 3
 
 
-def test_unconfirmed_delete_exits_with_13(tmp_path: Path) -> None:
-    """A script exits with 13 if removals were not confirmed."""
-    with small_server("QUIT: -ERR full\nquit-removes-nothing") as server:
+@pytest.mark.parametrize("reply", ["-ERR full", "-ERR", "+OK [SYS/TEMP] full"])
+def test_unconfirmed_delete_exits_with_13(tmp_path: Path, reply: str) -> None:
+    """A script exits with 13 if removals were not confirmed, and quotes the reply."""
+    with small_server(f"QUIT: {reply}\nquit-removes-nothing") as server:
         played = play(server.url, tmp_path, "rm 1", "commit", "NOOP")
-    assert "The server replied to QUIT with -ERR full" in played.stderr
+    assert f"The server replied to QUIT with {reply}\n" in played.stderr
     assert 'not deleted: 1 "Hello"' in played.stderr
     assert "NOOP" not in played.stdout
     assert played.returncode == 13

@@ -80,11 +80,15 @@ def _describe(drop: Maildrop, message: Message) -> str:
 
 
 def _mark(drop: Maildrop, chosen: list[Message]) -> tuple[list[Message], list[str]]:
-    """Mark messages; return those marked, and a line for each one that the server refuses."""
+    """Mark messages; return those marked, and a line for each one that the server refuses.
+
+    A +OK that reports a failure leaves open whether QUIT removes the message.
+    """
     refused = drop.delete_many([message.number for message in chosen])
     marked = [message for message in chosen if message.number not in refused]
     return marked, [
-        f"message {number} was not deleted: {plain(str(denied))}"
+        f"message {number} {'may not have been' if denied.says_ok else 'was not'} deleted: "
+        f"{plain(str(denied))}"
         for number, denied in sorted(refused.items())
     ]
 
@@ -99,9 +103,8 @@ def _commit(drop: Maildrop, chosen: list[Message]) -> None:
         drop.commit()
     except RemoteError as error:
         why = plain(str(error))
-        if error.id == "quit-err":
-            says_ok = isinstance(error, ServerRefusedError) and error.says_ok
-            reply = f"{'+OK' if says_ok else '-ERR'} {plain(error.text)}"
+        if error.id == "quit-err" and isinstance(error, ServerRefusedError):
+            reply = plain(error.reply)
             text = f"{numbers} may not have been deleted: the server replied {reply}"
         elif error.phase != "quit":
             text = f"{numbers}: nothing was deleted, because QUIT was not sent ({why})"

@@ -111,8 +111,7 @@ def send_quit(session: ShellSession, *, showing: bool) -> int:
 
 def _describe_failed_quit(error: BaseException) -> str:
     if isinstance(error, ServerRefusedError):
-        code = f"[{error.code}] " if error.code else ""
-        return f"The server replied to QUIT with -ERR {code}{error.text}"
+        return f"The server replied to QUIT with {error.reply}"
     if isinstance(error, RemoteError):
         return f"No reply to QUIT: {error.text}"
     return "Interrupted before the reply to QUIT."

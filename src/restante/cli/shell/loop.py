@@ -70,8 +70,7 @@ def run_line(session: ShellSession, line: str) -> bool:
     except (ShellError, LocalError) as trouble:
         session.screen.show_error(str(trouble))
     except ServerRefusedError as denied:
-        code = f" [{denied.code}]" if denied.code else ""
-        session.screen.show_error(f"  < -ERR{code} {denied.text}  (to {denied.command})")
+        session.screen.show_error(f"  < {denied.reply}  (to {denied.command})")
     except RemoteError as error:
         _handle_lost_connection(session, error)
     except OSError as error:
