@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from protocol import reference
 from restante.delivery.deliverer import AT_ONCE
+from restante.protocol.server.needs import Body
 from restante.quota import MailUsage, Quota
 from restante.storage.errors import BusyError, MessageGoneError, OverQuotaError
 from restante.storage.interfaces import BoundsDeliveries, Knows, LockedMaildrop, Store, open_store
@@ -46,10 +47,14 @@ def run(test: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(test())
 
 
-async def whole(maildrop: LockedMaildrop, index: int, lines: int | None = None) -> bytes:
+async def opened(maildrop: LockedMaildrop, index: int, lines: int | None = None) -> Body:
+    """Return a message, whether the store has it at once or in a thread."""
     body = maildrop.read(index, lines)
-    if inspect.isawaitable(body):
-        body = await body
+    return await body if inspect.isawaitable(body) else body
+
+
+async def whole(maildrop: LockedMaildrop, index: int, lines: int | None = None) -> bytes:
+    body = await opened(maildrop, index, lines)
     if isinstance(body, bytes):
         return body
     chunks = [chunk async for chunk in body]

@@ -1,4 +1,4 @@
-"""Disks of a test's own: small ones that can be filled, and made read-only."""
+"""Disks of a test's own: small ones that can be filled, and made read-only; and what disks can."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage.fs import read_if_cached
 from support.programs import need
 
 
@@ -27,6 +28,35 @@ def small_disk(folder: Path, size: str = "2m") -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextlib.contextmanager
+def btrfs_disk(folder: Path) -> Iterator[Path]:
+    """Mount a disk of Btrfs, as root only; else the test is skipped."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    image = folder.with_name("btrfs.img")
+    with image.open("wb") as file:
+        file.truncate(128 * 1024 * 1024)  # it has holes
+    subprocess.run([need("mkfs.btrfs"), "-q", image], check=True)
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-o", "loop", str(image), str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount a file, or does not know Btrfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def need_nowait(folder: Path) -> None:
+    """Skip the test on a disk that cannot read what is in memory at once, such as tmpfs."""
+    (folder / "nowait").write_bytes(b"x")
+    with (folder / "nowait").open("rb") as file:
+        can_read = read_if_cached(file.fileno(), 1) is not None
+    (folder / "nowait").unlink()
+    if not can_read:
+        pytest.skip("this disk does not know RWF_NOWAIT")
 
 
 def fill(folder: Path) -> None:

@@ -8,7 +8,6 @@ import shutil
 import stat
 import threading
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 
@@ -17,8 +16,9 @@ from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare,
 from restante.fetch.destinations import maildir
 from restante.fetch.destinations.maildir import CERTAIN, SYNCING_THREADS, MaildirDestination
 from restante.fetch.interfaces import DestinationUnavailableError, NotDeliveredError, Settled
+from restante.storage import fs
 from restante.storage.fs import STALE
-from support.small_disks import fill, make_read_only, small_disk, take_all_names
+from support.small_disks import btrfs_disk, fill, make_read_only, small_disk, take_all_names
 
 
 class MaildirPlace:
@@ -102,13 +102,29 @@ def test_a_name_that_one_list_misses(place: MaildirPlace, monkeypatch: pytest.Mo
     later.open()
     listed: list[int] = []
 
-    def listdir(folder: int) -> list[str]:
+    def list_folder(folder: int) -> list[str]:
         listed.append(folder)
-        return os.listdir(folder) if listed.count(folder) > 1 else []
+        return fs.list_folder(folder) if listed.count(folder) > 1 else []
 
-    monkeypatch.setattr(maildir, "os", Mock(wraps=os, listdir=listdir))
+    monkeypatch.setattr(maildir, "list_folder", list_folder)
     assert later.settle(token) is Settled.HERE
     later.close()
+
+
+def test_a_message_moved_on_btrfs(tmp_path: Path) -> None:
+    """A message that a reader moves after the folders were opened is found."""
+    with btrfs_disk(tmp_path / "disk") as disk:
+        place = MaildirPlace(disk / "Mail")
+        destination = opened(place)
+        [token] = deliver(destination, LETTER)
+        destination.close()
+        seconds = int(token.split()[1].partition(".")[0])
+        later = MaildirDestination(str(place.path), lambda: seconds + CERTAIN + 1)
+        later.open()
+        [file] = place.files()
+        file.rename(place.path / "cur" / f"{file.name}:2,S")
+        assert later.settle(token) is Settled.HERE
+        later.close()
 
 
 def test_another_maildir_of_this_name_says_nothing(place: MaildirPlace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from support.call_counter import IN_PYTHON, Calls, count
+from support.small_disks import need_nowait
 
 CORE = Path(__file__).parents[3] / "docs" / "explanation" / "core.md"
 LOGIN = ("USER ann", "PASS secret")
@@ -41,6 +42,7 @@ def test_stat(tmp_path: Path) -> None:
 
 def test_retr(tmp_path: Path) -> None:
     """RETR passes through few functions in few modules."""
+    need_nowait(tmp_path)
     calls = count(tmp_path, ["RETR 2"], warm=(*LOGIN, "RETR 1"))
     assert calls.replies.startswith(b"+OK 618 octets\r\nSubject: hello\r\n")
     assert taken(calls) == documented("retr")

@@ -20,7 +20,7 @@ from restante.storage.maildir import MaildirStore, scan, size_cache
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.scan import Folders, MaildirEntry, list_messages, relocate
 from restante.storage.paths import Layout
-from storage.contract import BIG, whole
+from storage.contract import BIG, opened, whole
 from storage.maildir.box import Box
 
 THREE_NAMES = ("new/1.a", "cur/1.a:2,T", "cur/0.b:2,")  # of one file
@@ -398,23 +398,30 @@ def test_a_removal_that_may_not_last_is_not_confirmed(
 def test_disk_fails_within_message(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fails within a message raises a store error."""
     box.put(f"new/1.a,W={len(BIG)}", BIG)
-    real = os.preadv
+    real_preadv, real_pread = os.preadv, os.pread
 
     def preadv(file: int, buffers: list[bytearray], place: int, flags: int = 0) -> int:
         if place:
             raise OSError(5, "Input/output error")
-        return real(file, buffers, place, flags)
+        return real_preadv(file, buffers, place, flags)
+
+    def pread(file: int, octets: int, place: int) -> bytes:
+        if place:
+            raise OSError(5, "Input/output error")
+        return real_pread(file, octets, place)
 
     async def session() -> None:
         maildrop = await box.store.acquire("ann", 0)
-        body = maildrop.read(0)
+        body = await opened(maildrop, 0)
+        assert not isinstance(body, bytes)
         monkeypatch.setattr(os, "preadv", preadv)
+        monkeypatch.setattr(os, "pread", pread)
         received = 0
         with pytest.raises(StoreError, match="to its end"):  # a loop is one thing
-            async for chunk in body:  # type: ignore[union-attr]
+            async for chunk in body:
                 received += len(chunk)
         assert received == fs.CHUNK
-        await body.aclose()  # type: ignore[union-attr]
+        await body.aclose()
         maildrop.release()
 
     asyncio.run(session())
@@ -426,12 +433,13 @@ def test_file_that_is_cut_within_a_message(box: Box) -> None:
 
     async def session() -> None:
         maildrop = await box.store.acquire("ann", 0)
-        body = maildrop.read(0)
+        body = await opened(maildrop, 0)
+        assert not isinstance(body, bytes)
         os.truncate(file, fs.CHUNK + 1)
         with pytest.raises(StoreError, match="another program has cut its file"):
-            async for _ in body:  # type: ignore[union-attr]
+            async for _ in body:
                 pass
-        await body.aclose()  # type: ignore[union-attr]
+        await body.aclose()
         maildrop.release()
 
     asyncio.run(session())

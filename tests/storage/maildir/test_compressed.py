@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from restante.protocol.server.needs import Body
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.errors import StoreError
 from restante.storage.maildir import compressed
-from storage.contract import whole
+from storage.contract import opened, whole
 from storage.maildir.box import Box
 from support.dovecot import dovecot
 from support.other_user import public_folder
@@ -51,8 +50,7 @@ async def pieces(box: Box, lines: int | None = None) -> AsyncGenerator[bytes, No
     """Yield a compressed message's pieces as they are made."""
     maildrop = await box.store.acquire("ann", 0)
     try:
-        opening = maildrop.read(0, lines)
-        body: Body = await opening if isinstance(opening, Awaitable) else opening
+        body = await opened(maildrop, 0, lines)
         assert not isinstance(body, bytes)
         try:
             async for piece in body:

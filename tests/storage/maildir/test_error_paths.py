@@ -18,7 +18,7 @@ from restante.storage.file_chunks import FileChunks
 from restante.storage.fs import CHUNK
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
-from storage.contract import whole
+from storage.contract import opened, whole
 from storage.maildir.box import Box
 
 
@@ -80,10 +80,11 @@ def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.Monkey
 
     async def read() -> None:
         maildrop = await box.store.acquire("ann", 0)
-        body = maildrop.read(0)
+        body = await opened(maildrop, 0)
         assert isinstance(body, FileChunks)
         with monkeypatch.context() as patched, pytest.raises(StoreError, match=ending_in(file)):
             patched.setattr(os, "preadv", fail)
+            patched.setattr(os, "pread", fail)
             [chunk async for chunk in body]
         await body.aclose()
         maildrop.release()
