@@ -25,7 +25,7 @@ from restante.protocol.client import sasl
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import Send
 from restante.protocol.client.pipeline import carry_out
-from restante.protocol.errors import LocalError, RemoteError, SecurityError
+from restante.protocol.errors import LocalError, RemoteError, SecurityError, ServerRefusedError
 from support.authority import GOOD, trusting
 from support.command import pop3
 from support.faulty_server import PASSWORD, SCRAM, faulty_server, offering
@@ -375,6 +375,15 @@ def test_a_first_response_is_no_proof_either() -> None:
     """A +OK to the initial response does not prove the server's identity."""
     with faulty_server("AUTH: +OK welcome", SCRAM) as server:
         assert failing(server.url, initial_response=True).id == "auth-unproven"
+
+
+@pytest.mark.parametrize("code", ["SYS/TEMP", "SYS/PERM"])
+def test_ok_to_auth_with_a_failure(code: str) -> None:
+    """A +OK to AUTH with a code of failure is a refusal."""
+    with faulty_server("CAPA: with SASL PLAIN", f"AUTH: +OK [{code}] no mailbox") as server:
+        refused = failing(server.url, mechanisms=("PLAIN",), initial_response=True)
+    assert isinstance(refused, ServerRefusedError)
+    assert (refused.code, refused.says_ok) == (code, True)
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "CRAM-MD5"])
