@@ -228,6 +228,12 @@ def test_the_sign_in_page_of_another(issuer: LocalIssuer, name: str) -> None:
     assert failure("pop.evil.example", Sources(hint)).id == "oauth-forged"
 
 
+def test_one_host_in_two_spellings() -> None:
+    """The case of a host, and the port of https, make no other host of it."""
+    hint = OAuthHint("x", "mail", "https://ID.example.com:443/a", "https://id.example.com/t")
+    assert find("pop.example.com", Sources(hint)).server.token == "https://id.example.com/t"
+
+
 def test_endpoints_of_a_domain() -> None:
     """Endpoints are https URLs without a user in them, and without a fragment."""
     good = "https://id.example/t"

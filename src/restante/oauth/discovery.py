@@ -219,13 +219,20 @@ def _check_endpoints(server: AuthorizationServer) -> None:
     the mix-up attack of RFC 9700 section 4.4.
     """
     for url in filter(None, (server.authorization, server.device)):
-        if urlsplit(url)[:2] != urlsplit(server.token)[:2]:
+        if _origin_of(url) != _origin_of(server.token):
             text = (
                 f"{server.issuer[:100]} lets users sign in at {url[:100]}, and gets the codes at "
                 f"{server.token[:100]}; if this is right, name the issuer in accounts.toml, or all "
                 "its endpoints in providers.toml"
             )
             raise OAuthError("oauth-forged", text)
+
+
+def _origin_of(url: str) -> tuple[str, str, int]:
+    """Return the scheme, the host and the port of an endpoint. RFC 6454 section 4."""
+    parts = urlsplit(url)
+    default = 443 if parts.scheme == "https" else 80
+    return parts.scheme, parts.hostname or "", parts.port or default
 
 
 def _host_of(url: str) -> str:
