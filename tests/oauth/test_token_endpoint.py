@@ -141,6 +141,18 @@ def test_a_wrong_secret(issuer: Issuer) -> None:
     assert not issuer.scripted
 
 
+def test_a_wrong_secret_and_an_odd_answer(issuer: Issuer) -> None:
+    """If the answer to the second method has no words, those of the first one count."""
+    odd = Refused("")
+    odd.body = []  # type: ignore[assignment]
+    issuer.scripted += [Refused("invalid_client", error_description="a"), odd]
+    mine = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"))
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.client_credentials(mine, "all")
+    assert (caught.value.id, caught.value.text) == ("oauth-client", "a")
+    assert not issuer.scripted
+
+
 def test_revocation(issuer: Issuer) -> None:
     """The issuer is asked to forget a token. rfc7009-s2/revocation"""
     token_endpoint.revoke(endpoint(issuer), f"{issuer.url}/revoke", Secret(b"token-1"))

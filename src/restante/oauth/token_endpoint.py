@@ -179,7 +179,9 @@ def _post(
         return answer
     other = replace(endpoint, basic=not endpoint.basic)
     second = _post_once(other, url, fields, only_status=only_status, ends=ends)
-    return answer if second.body.get("error") == "invalid_client" else second
+    is_rejected = second.body.get("error") == "invalid_client"
+    is_silent = second.status in (400, 401) and not second.body  # a page of HTML
+    return answer if is_rejected or is_silent else second
 
 
 def _post_once(
