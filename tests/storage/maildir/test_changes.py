@@ -73,6 +73,34 @@ def test_a_message_that_is_renamed_again_and_again(
     assert asyncio.run(session()) == b"one\n"
 
 
+def test_a_message_that_never_keeps_its_name(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is renamed during each search is not called removed: it can be read later.
+
+    policy/moved-files.
+    """
+    file = box.put("cur/1.a:2,", b"one\n")
+    real_list = scan.list_entries
+
+    def list_entries(folders: Folders) -> list[MaildirEntry]:
+        nonlocal file
+        entries = list(real_list(folders))
+        file = file.rename(file.with_name(f"{file.name}S"))
+        os.utime(box.folder / "cur", (1, 1))  # as if nothing had changed meanwhile
+        return entries
+
+    async def session() -> None:
+        nonlocal file
+        maildrop = await box.store.acquire("ann", 0)
+        file = file.rename(file.with_name("1.a:2,F"))
+        monkeypatch.setattr(scan, "list_entries", list_entries)
+        with pytest.raises(StoreError, match="gives the message new names") as caught:
+            await whole(maildrop, 0)
+        assert not caught.value.permanent
+        maildrop.release()
+
+    asyncio.run(session())
+
+
 def test_vanished_message(box: Box) -> None:
     """A vanished message is gone, and the others are still removed.
 

@@ -164,8 +164,8 @@ class MaildirMaildrop:
                     return self._open(index, lines, wait=True)
                 except FileNotFoundError:
                     if index in self._find_again().gone:
-                        break
-            raise MessageGoneError("another program removed the message")
+                        raise MessageGoneError("another program removed the message") from None
+            raise OSError(errno.EAGAIN, "another program gives the message new names")
 
     def _find_arrivals(self) -> list[float | None]:
         with as_store_error("the arrival of messages cannot be found out", self._folder):
