@@ -105,6 +105,20 @@ def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
         assert terminal.end() == 13
 
 
+def test_a_quit_that_was_not_sent(sit_at: SitAt) -> None:
+    """Replies out of step end the session before QUIT, and the shell says so."""
+    with small_server("dele-twice") as server:
+        terminal = sit_at(server.url)
+        terminal.type("rm 1")
+        terminal.expect("pop3 -1>")
+        terminal.type("quit")
+        terminal.expect("Commit? [y/N]")
+        terminal.type("y")
+        terminal.expect("QUIT was not sent, so nothing was deleted: ")
+        terminal.expect('not deleted: 1 "Hello"\r\n')
+        assert terminal.end() == 13
+
+
 def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
     """A script ends when its connection does, and deletes nothing."""
     with small_server("NOOP: close") as server:

@@ -112,6 +112,8 @@ def send_quit(session: ShellSession, *, showing: bool) -> int:
 def _describe_failed_quit(error: BaseException) -> str:
     if isinstance(error, ServerRefusedError):
         return f"The server replied to QUIT with {error.reply}"
+    if isinstance(error, RemoteError) and error.phase != "quit":
+        return f"QUIT was not sent, so nothing was deleted: {error.text}"
     if isinstance(error, RemoteError):
         return f"No reply to QUIT: {error.text}"
     return "Interrupted before the reply to QUIT."
