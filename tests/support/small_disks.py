@@ -17,34 +17,32 @@ from support.programs import need
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str = "2m") -> Iterator[Path]:
     """Mount a small disk in memory, as root only; else the test is skipped."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk")
-    need("mount")
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.skip("this machine lets nobody mount a disk")
-    try:
+    with _mounted("-t", "tmpfs", "-o", f"size={size}", "none", folder=folder):
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @contextlib.contextmanager
 def btrfs_disk(folder: Path) -> Iterator[Path]:
     """Mount a disk of Btrfs, as root only; else the test is skipped."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk")
     image = folder.with_name("btrfs.img")
     with image.open("wb") as file:
         file.truncate(128 * 1024 * 1024)  # it has holes
     subprocess.run([need("mkfs.btrfs"), "-q", image], check=True)
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-o", "loop", str(image), str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.skip("this machine lets nobody mount a file, or does not know Btrfs")
-    try:
+    with _mounted("-o", "loop", str(image), folder=folder):
         yield folder
+
+
+@contextlib.contextmanager
+def _mounted(*disk: str, folder: Path) -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    need("mount")
+    folder.mkdir(exist_ok=True)
+    command = ["mount", *disk, str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount a disk, or does not know its file system")
+    try:
+        yield
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 
