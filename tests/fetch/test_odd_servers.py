@@ -22,7 +22,13 @@ from restante.fetch.identity import take_uid, uids_by_digest
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
 from restante.misbehave import find
-from restante.misbehave.changes import alter_line, both_forms, first_session, later_sessions
+from restante.misbehave.changes import (
+    alter_line,
+    both_forms,
+    first_session,
+    instead,
+    later_sessions,
+)
 from restante.misbehave.conversation import Alteration, Conversation, Ending
 from restante.misbehave.driver import FaultyServer
 from restante.misbehave.rules import parse_rules
@@ -349,6 +355,39 @@ def test_rejected_quit_that_deletes_nothing(tmp_path: Path) -> None:
     with faulty_server("QUIT: -ERR [SYS/TEMP] disk full", user=ANN) as running:
         assert account.fetch(running.port, keep=None) == ""
     assert account.notices["quit-err"] == "[SYS/TEMP] disk full; no message was marked"
+
+
+def test_words_of_a_rejected_deletion(tmp_path: Path) -> None:
+    """The warning has the server's words about the message that it names."""
+    account = Account(tmp_path)
+    with faulty_server("UIDL: with 1 one\nDELE: -ERR no", user=ANN) as running:
+        assert account.fetch(running.port) == ""
+    expected = "one: refused: no (after DELE 1); 1 more is rejected"
+    assert account.notices["fetch-dele"] == expected
+
+
+def test_rejected_quit_after_failures_in_ok(tmp_path: Path) -> None:
+    """A message may be marked where DELE was answered by +OK with a failure, so QUIT must work."""
+    account = Account(tmp_path)
+    rules = "DELE: +OK [SYS/TEMP] busy\nQUIT: -ERR [SYS/TEMP] disk full"
+    with faulty_server(rules, user=ANN) as running:
+        assert account.fetch(running.port) == "quit-err"
+    assert "quit-err" not in account.notices
+
+
+def test_other_mail_after_failures_in_ok(tmp_path: Path) -> None:
+    """Messages that may have been deleted are not missed where a server has only other ones."""
+    account = Account(tmp_path)
+    dele = instead("DELE", b"+OK [SYS/TEMP] busy\r\n")
+    with faulty_server(dele, messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert "; 3 more are rejected" in account.notices["fetch-dele"]
+    others = tuple(b"To: ann\r\n" + letter for letter in LETTERS)
+    rules = "\n".join(["TOP: -ERR no", *(f"UIDL: with {n} other-{n}" for n in range(1, 5))])
+    with faulty_server(rules, messages=others, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+    assert len(account.delivered()) == 8
 
 
 def test_short_messages_stay(tmp_path: Path) -> None:

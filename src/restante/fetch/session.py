@@ -290,17 +290,19 @@ class FetchSession:
         """
         refused = self._drop.delete_many([message.number for message in messages])
         if refused:
-            uid = next(message.uid for message in messages if message.number in refused)
+            first = next(message for message in messages if message.number in refused)
             rest = len(refused) - 1
             more = f"; {rest} more {'is' if rest == 1 else 'are'} rejected" if rest else ""
-            self._run.notices.add("fetch-dele", f"{uid}: {next(iter(refused.values()))}{more}")
+            self._run.notices.add("fetch-dele", f"{first.uid}: {refused[first.number]}{more}")
         marked = [message.uid for message in messages if message.number not in refused]
-        if marked:
-            self._journal.note_state(marked, MessageState.ASKED)
+        unclear = {number for number, error in refused.items() if error.says_ok}  # they may go, too
+        asked = [*marked, *(message.uid for message in messages if message.number in unclear)]
+        if asked:
+            self._journal.note_state(asked, MessageState.ASKED)
         try:
             self._drop.commit()
         except (*LOST, ServerRefusedError) as error:
-            if marked:
+            if asked:
                 raise
             name = "quit-err" if isinstance(error, ServerRefusedError) else "quit-noreply"
             self._run.notices.add(name, f"{error.said}; no message was marked")
