@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import restante
 from restante.client import blocking
 from restante.client.maildrop import MaildropState, mark, mark_many, run_raw_command
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client.effects import ClientEffect, Peek, Receive, Send
-from restante.protocol.errors import ServerRefusedError
+from restante.protocol.errors import LocalError, ServerRefusedError
 from support.faulty_server import PASSWORD, faulty_server
 
 URL = "pop3://ann@127.0.0.1"
@@ -30,6 +32,35 @@ def test_marked_from_dele_on() -> None:
     with pytest.raises(ServerRefusedError):
         marking.send(b"-ERR no\r\n")
     assert not box.marked
+
+
+def test_message_of_another_session() -> None:
+    """A message that was listed in an earlier session is not deleted by its number then."""
+    with faulty_server() as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            earlier = drop[2]
+            drop.delete(1)
+            drop.commit()
+        with blocking.connect(server.url, PASSWORD) as drop:
+            assert drop[1].uid == earlier.uid
+            with pytest.raises(LocalError, match="message 2 is of another session"):
+                drop.delete(earlier)
+            assert not drop.marked
+
+
+def test_asyncio_message_of_another_session() -> None:
+    """With asyncio it is not deleted either."""
+
+    async def delete_earlier(url: str) -> None:
+        async with restante.connect(url, PASSWORD) as drop:
+            earlier = drop[1]
+        async with restante.connect(url, PASSWORD) as drop:
+            with pytest.raises(LocalError, match="another session"):
+                await drop.delete(earlier)
+            assert not drop.marked
+
+    with faulty_server() as server:
+        asyncio.run(delete_earlier(server.url))
 
 
 @pytest.mark.parametrize("capabilities", ["CAPA: with PIPELINING", "CAPA: without PIPELINING"])
@@ -100,8 +131,9 @@ def test_a_number_is_an_int(call: Callable[[blocking.Maildrop, Any], object]) ->
     """Words of a reply, which programs for poplib pass on, are refused."""
     with faulty_server() as server:
         with blocking.connect(server.url, PASSWORD) as drop:
-            with pytest.raises(TypeError, match="a message number is an int, not '1'"):
-                call(drop, "1")
+            for given in ("1", True):
+                with pytest.raises(TypeError, match=f"a message number is an int, not {given!r}"):
+                    call(drop, given)
             assert not drop.marked
     assert server.commands[-2:] == ["UIDL", "QUIT"]
 

@@ -51,6 +51,18 @@ def collect(found: Sequence[tuple[int, object]]) -> dict[int, bytes]:
 EXPECTED = {n: letter.replace(b"\n", b"\r\n") for n, letter in enumerate(LETTERS, 1)}
 
 
+def test_iterators(account: str) -> None:
+    """Numbers may be an iterator, which can be read only once."""
+
+    async def retrieve() -> list[tuple[int, object]]:
+        async with restante.connect(account, "secret") as drop:
+            return [pair async for pair in drop.retrieve_many(iter([1, 2, 3, 4]))]
+
+    with blocking.connect(account, "secret") as drop:
+        assert collect(list(drop.retrieve_many(iter([1, 2, 3, 4])))) == EXPECTED
+    assert collect(asyncio.run(retrieve())) == EXPECTED
+
+
 def test_blocking(account: str) -> None:
     """All messages come octet for octet, each with its end, and the session goes on."""
     with blocking.connect(account, "secret") as drop:

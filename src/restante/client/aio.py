@@ -44,7 +44,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
     from email.message import EmailMessage
 
     from restante.client.maildrop import MaildropState
@@ -69,8 +69,8 @@ class Message(messages.BaseMessage):
         uid: its unique-id, None if the server has no UIDL. RFC 1939 section 7.
     """
 
-    def __init__(self, drop: Maildrop, entry: MessageInfo) -> None:
-        super().__init__(entry)
+    def __init__(self, drop: Maildrop, state: MaildropState, entry: MessageInfo) -> None:
+        super().__init__(entry, state)
         self._drop = drop
 
     async def top(self, lines: int = 0) -> bytes:
@@ -133,12 +133,12 @@ class Maildrop:
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         for entry in self._state.entries.values():
-            yield Message(self, entry)
+            yield Message(self, self._state, entry)
 
     __iter__ = None  # it is `async for`; without this, `for` would ask for message 0
 
     def __getitem__(self, number: int) -> Message:
-        return Message(self, maildrop.find_entry(self._state, number))
+        return Message(self, self._state, maildrop.find_entry(self._state, number))
 
     @property
     def entries(self) -> MessageTable:
@@ -189,7 +189,7 @@ class Maildrop:
         messages.check_size(self._state, number, ended[-1])
 
     async def retrieve_many(
-        self, numbers: Sequence[int]
+        self, numbers: Iterable[int]
     ) -> AsyncGenerator[tuple[int, bytes | MessageEnd | ServerRefusedError], None]:
         """Yield the octets of messages in chunks, each with its number of `numbers`.
 
@@ -198,6 +198,7 @@ class Maildrop:
         of a message is not exactly LIST's. What came whole before a lost connection is yielded
         first. Raises LocalError for a message that is larger than `Options.message_octets`.
         """
+        numbers = list(numbers)  # an iterator is read once
         ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
         dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
         index = 0
@@ -218,12 +219,13 @@ class Maildrop:
     async def delete(self, message: Message | int) -> None:
         """Mark `message`, or the one with this number; `commit` removes it.
 
-        RFC 1939 section 5, DELE. Raises ServerRefusedError, or another RemoteError.
+        RFC 1939 section 5, DELE. Raises ServerRefusedError, or another RemoteError; LocalError for
+        a message of another session.
         """
-        number = message.number if isinstance(message, Message) else message
+        number = message.number_in(self._state) if isinstance(message, Message) else message
         await self._driver.run(maildrop.mark(self._state, number))
 
-    async def delete_many(self, numbers: Sequence[int]) -> dict[int, ServerRefusedError]:
+    async def delete_many(self, numbers: Iterable[int]) -> dict[int, ServerRefusedError]:
         """Mark the messages with these numbers; `commit` removes them.
 
         The last message is marked first, since some servers number the messages after it anew. The

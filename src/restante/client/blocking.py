@@ -43,7 +43,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from email.message import EmailMessage
 
     from restante.client.maildrop import MaildropState
@@ -63,8 +63,8 @@ class Message(messages.BaseMessage):
         uid: its unique-id, None if the server has no UIDL. RFC 1939 section 7.
     """
 
-    def __init__(self, drop: Maildrop, entry: MessageInfo) -> None:
-        super().__init__(entry)
+    def __init__(self, drop: Maildrop, state: MaildropState, entry: MessageInfo) -> None:
+        super().__init__(entry, state)
         self._drop = drop
 
     def top(self, lines: int = 0) -> bytes:
@@ -126,10 +126,10 @@ class Maildrop:
         return len(self._state.entries)
 
     def __iter__(self) -> Iterator[Message]:
-        return (Message(self, entry) for entry in self._state.entries.values())
+        return (Message(self, self._state, entry) for entry in self._state.entries.values())
 
     def __getitem__(self, number: int) -> Message:
-        return Message(self, maildrop.find_entry(self._state, number))
+        return Message(self, self._state, maildrop.find_entry(self._state, number))
 
     @property
     def entries(self) -> MessageTable:
@@ -180,7 +180,7 @@ class Maildrop:
         messages.check_size(self._state, number, ended[-1])
 
     def retrieve_many(
-        self, numbers: Sequence[int]
+        self, numbers: Iterable[int]
     ) -> Generator[tuple[int, bytes | MessageEnd | ServerRefusedError], None, None]:
         """Yield the octets of messages in chunks, each with its number of `numbers`.
 
@@ -189,6 +189,7 @@ class Maildrop:
         of a message is not exactly LIST's. What came whole before a lost connection is yielded
         first. Raises LocalError for a message that is larger than `Options.message_octets`.
         """
+        numbers = list(numbers)  # an iterator is read once
         ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
         dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
         index = 0
@@ -216,12 +217,13 @@ class Maildrop:
     def delete(self, message: Message | int) -> None:
         """Mark `message`, or the one with this number; `commit` removes it.
 
-        RFC 1939 section 5, DELE. Raises ServerRefusedError, or another RemoteError.
+        RFC 1939 section 5, DELE. Raises ServerRefusedError, or another RemoteError; LocalError for
+        a message of another session.
         """
-        number = message.number if isinstance(message, Message) else message
+        number = message.number_in(self._state) if isinstance(message, Message) else message
         self._driver.run(maildrop.mark(self._state, number))
 
-    def delete_many(self, numbers: Sequence[int]) -> dict[int, ServerRefusedError]:
+    def delete_many(self, numbers: Iterable[int]) -> dict[int, ServerRefusedError]:
         """Mark the messages with these numbers; `commit` removes them.
 
         The last message is marked first, since some servers number the messages after it anew. The

@@ -242,7 +242,7 @@ def mark(state: MaildropState, number: int) -> Dialogue[None]:
 
 
 def mark_many(
-    state: MaildropState, numbers: Sequence[int]
+    state: MaildropState, numbers: Iterable[int]
 ) -> Dialogue[dict[int, ServerRefusedError]]:
     """Mark messages like `mark`, with the commands sent ahead if the server allows it.
 

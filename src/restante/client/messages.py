@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.client.tables import QuickValues
-from restante.protocol.errors import MalformedReplyError, Phase
+from restante.protocol.errors import LocalError, MalformedReplyError, Phase
 
 if TYPE_CHECKING:
     from collections.abc import ValuesView
@@ -79,10 +79,24 @@ class BaseMessage:
         uid: its unique-id, None if the server has none.
     """
 
-    def __init__(self, entry: MessageInfo) -> None:
+    def __init__(self, entry: MessageInfo, state: MaildropState) -> None:
+        self._state = state
         self.number: int = entry.number
         self.size: int = entry.size
         self.uid: str | None = entry.uid
+
+    def number_in(self, state: MaildropState) -> int:
+        """Return its number in an open maildrop.
+
+        Raises LocalError: it is of another session, where its number may be that of other mail.
+        """
+        if self._state is not state:
+            text = (
+                f"message {self.number} is of another session, and numbers change; "
+                "find it by its uid in this one"
+            )
+            raise LocalError(text)
+        return self.number
 
     def __repr__(self) -> str:
         return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"

@@ -182,8 +182,8 @@ def rset() -> Operation[Status]:
 
 
 def require_number(number: int) -> int:
-    """Return a message number. Raises TypeError: it is not an int, such as "1" of a reply."""
-    if not isinstance(number, int):
+    """Return a message number. Raises TypeError: it is not an int, such as "1" or True."""
+    if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError(f"a message number is an int, not {number!r}")
     return number
 
