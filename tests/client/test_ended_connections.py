@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 import uvloop
 
+import restante
 from restante import blocking
 from restante.client import aio, asyncio_driver
 from restante.client.credentials import Credentials
@@ -21,14 +22,14 @@ from restante.client.tls import unverified_context
 from restante.protocol.errors import ConnectionLostError, LocalError
 from support.faulty_server import HELLO, PASSWORD, faulty_server
 
-Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+Run: TypeAlias = Callable[[Coroutine[Any, Any, object]], None]
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Runs a coroutine in each event loop."""
 
-    def run(work: Coroutine[Any, Any, None]) -> None:
+    def run(work: Coroutine[Any, Any, object]) -> None:
         with asyncio.Runner(loop_factory=request.param) as runner:
             runner.run(work)
 
@@ -109,3 +110,53 @@ def test_what_the_parent_marked_stays() -> None:
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert "QUIT" not in server.commands
     assert server.removed == []
+
+
+def test_a_child_cannot_use_an_event_loop_of_its_parent() -> None:
+    """Nor does a child that goes on with the parent's event loop remove anything."""
+    with faulty_server() as server, asyncio.Runner() as runner:
+        connection = restante.connect(server.url, PASSWORD)
+        drop = runner.run(connection.__aenter__())
+        runner.run(drop.delete(2))
+        if (child := os.fork()) == 0:
+            with contextlib.suppress(LocalError):
+                runner.run(drop.commit())
+                os._exit(1)
+            drop.abort()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert runner.run(drop[1].read()) == HELLO
+        runner.run(connection.__aexit__(None, None, None))
+    assert "QUIT" not in server.commands
+
+
+def test_a_call_in_another_event_loop(run: Run) -> None:
+    """A call in another thread's event loop sends nothing, and the connection goes on."""
+
+    async def call_elsewhere(url: str) -> None:
+        async with restante.connect(url, PASSWORD) as drop:
+            for call in (drop[1].read, drop.commit, lambda: drop.delete(1)):
+                with pytest.raises(LocalError, match="belongs to another event loop"):
+                    await asyncio.to_thread(run, call())
+            assert await drop[1].read() == HELLO
+
+    with faulty_server() as server:
+        run(call_elsewhere(server.url))
+    assert server.commands[-2:] == ["UIDL", "RETR 1"]
+
+
+def test_close_in_another_event_loop(run: Run) -> None:
+    """Any thread may close a connection, at once."""
+
+    async def close_elsewhere(url: str) -> None:
+        writer, drop = await opened(url, Options())
+        await asyncio.to_thread(run, drop.close())
+        await writer.wait_closed()
+        writer, drop = await opened(url, Options())
+        await asyncio.to_thread(drop.abort)
+        await writer.wait_closed()
+        with pytest.raises(LocalError, match="has ended"):
+            await drop[1].read()
+
+    with faulty_server() as server:
+        run(close_elsewhere(server.url))

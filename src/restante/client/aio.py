@@ -265,7 +265,7 @@ class Maildrop:
             self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once. Nothing is deleted."""
+        """Close the connection at once, in any thread. Nothing is deleted."""
         self._driver.close()
 
     async def raw_command(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:

@@ -22,6 +22,7 @@ from restante.client.io import (
 )
 from restante.net import connecting, daemon_threads
 from restante.protocol.client.effects import MessageChunk
+from restante.protocol.errors import LocalError
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OTHER_LOOP = "this connection belongs to another event loop; connect again in this one"
+
 
 class AsyncioDriver:
     """A connection, on which `run` carries out dialogues."""
@@ -43,6 +46,7 @@ class AsyncioDriver:
         self.session = session
         self._io = ClientIO(session)
         self._reader, self._writer = reader, writer
+        self._loop = asyncio.get_running_loop()
 
     @property
     def io(self) -> ClientIO:
@@ -67,8 +71,26 @@ class AsyncioDriver:
         self._io.limit_reply_timeout(seconds)
 
     def close(self) -> None:
-        """Close the connection at once, also with unsent octets."""
+        """Close the connection at once, also with unsent octets.
+
+        Any thread may call it. The copy of a child that was forked is closed when the child ends.
+        """
         self.session.peer.broken = True
+        if self._io.is_copy:
+            return
+        if self._is_in_own_loop():
+            self._close()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._close)
+
+    def _is_in_own_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # no loop runs in this thread
+            return False
+
+    def _close(self) -> None:
         if self._writer.is_closing():
             return
         with contextlib.suppress(OSError):
@@ -84,7 +106,12 @@ class AsyncioDriver:
         return ended[0]
 
     async def _pieces(self, steps: IOSteps[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
-        """Carry out the effects. Leaving in the middle of a reply closes the connection."""
+        """Carry out the effects. Leaving in the middle of a reply closes the connection.
+
+        Raises LocalError: the call is not in the event loop that connected.
+        """
+        if not self._is_in_own_loop() and not self._io.is_copy:
+            raise LocalError(OTHER_LOOP)
         try:
             effect = advance(steps, None)
             while not isinstance(effect, Finished):

@@ -268,7 +268,7 @@ class Maildrop:
             self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once. Nothing is deleted."""
+        """Close the connection at once, in any thread. Nothing is deleted."""
         self._driver.close()
 
     def __enter__(self) -> Self:

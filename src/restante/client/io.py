@@ -7,6 +7,7 @@ carries out on its socket: write octets, read octets, yield a chunk, and run wor
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Generator
@@ -50,6 +51,7 @@ OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"
 )
+FORKED = "this connection belongs to the parent process; connect again in this one"
 BUSY = (
     "another call is under way on this connection, or a message is not read to its end; "
     "make one call at a time"
@@ -132,6 +134,7 @@ class ClientIO:
     def __init__(self, session: ClientSession) -> None:
         self.session = session
         self.broken_off = False
+        self._process = os.getpid()
         self._busy = threading.Lock()  # a dialogue is under way
         self._has_sent = False  # that dialogue has sent something, or begins to
         options = session.options
@@ -140,13 +143,24 @@ class ClientIO:
         self._until = 0.0  # the deadline for the next octets of the present line
         self._reply_time = ReplyTime()
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether this process is a child that was forked, with a copy of the connection.
+
+        By the copy it could remove what the parent has marked, or read the parent's replies.
+        """
+        return os.getpid() != self._process
+
     def run(self, dialogue: Dialogue[T]) -> IOSteps[T]:
         """Carry out a dialogue. Raises RemoteError, whose id names the cause.
 
         Raises LocalError: another dialogue is under way, or was left before the end of a reply.
-        Then nothing was sent, because the rest of that reply could be taken for the new one.
+        Then nothing was sent, because the rest of that reply could be taken for the new one. A
+        child that was forked has called: the connection is its parent's.
         """
         session = self.session
+        if self.is_copy:
+            raise LocalError(FORKED)
         if not self._busy.acquire(blocking=False):
             raise LocalError(OVER if session.peer.broken else BUSY)
         self._has_sent = False

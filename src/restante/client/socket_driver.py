@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +21,6 @@ from restante.client.io import (
 )
 from restante.net import connecting, daemon_threads
 from restante.protocol.client.effects import MessageChunk
-from restante.protocol.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,20 +31,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FORKED = "this connection belongs to the parent process; connect again in this one"
-
 
 class SocketDriver:
-    """A connection, on which `run` carries out dialogues.
-
-    A child that was forked has a copy of the socket. By the copy it could remove what the parent
-    has marked, or read the parent's replies. So it can only close the copy.
-    """
+    """A connection, on which `run` carries out dialogues."""
 
     def __init__(self, session: ClientSession, sock: socket.socket) -> None:
         self.session = session
         self._io = ClientIO(session)
-        self._process = os.getpid()
         self.socket = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -79,7 +70,7 @@ class SocketDriver:
     def close(self) -> None:
         """Close the connection, or a forked child's copy of it alone."""
         self.session.peer.broken = True
-        if os.getpid() != self._process:
+        if self._io.is_copy:
             self.socket.close()
             return
         with contextlib.suppress(OSError):
@@ -99,12 +90,7 @@ class SocketDriver:
                 return result
 
     def _pieces(self, steps: IOSteps[T]) -> Generator[bytes, None, T]:
-        """Carry out the effects. Leaving in the middle of a reply closes the connection.
-
-        Raises LocalError: a child that was forked has called.
-        """
-        if os.getpid() != self._process:
-            raise LocalError(FORKED)
+        """Carry out the effects. Leaving in the middle of a reply closes the connection."""
         try:
             effect = advance(steps, None)
             while not isinstance(effect, Finished):
