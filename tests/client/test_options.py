@@ -160,6 +160,7 @@ def test_a_trace_that_fails_leaves_no_socket() -> None:
     [
         (70_000, "implicit", "port is 70000: it must be a number from 1 to 65535"),
         ("110", "none", "port is '110': it must be a number"),
+        (True, "none", "port is True: it must be a number"),
         (995, "ssl", "tls is 'ssl': it must be 'implicit', 'starttls' or 'none'"),
     ],
 )
@@ -169,10 +170,12 @@ def test_invalid_target(port: Any, tls: Any, text: str) -> None:
         restante.Target("localhost", port, tls, "ann")
 
 
-def test_a_target_has_a_user() -> None:
-    """A user of an unset variable is an error."""
-    with pytest.raises(ValueError, match="user is None: it must be text"):
-        restante.Target("localhost", 995, "implicit", None)  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["host", "user"])
+def test_a_target_has_texts(name: str) -> None:
+    """A host or a user of an unset variable is an error."""
+    given: dict[str, Any] = {"host": "localhost", "port": 995, "tls": "implicit", "user": "ann"}
+    with pytest.raises(ValueError, match=f"{name} is None: it must be text"):
+        restante.Target(**given | {name: None})
 
 
 @pytest.mark.parametrize("seconds", [1e10, float("inf")])

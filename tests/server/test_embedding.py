@@ -302,12 +302,14 @@ def test_call_without_thread(accounts: Passwords) -> None:
     [
         ({"port": 99_999}, "port is 99999: it must be a number from 0 to 65535"),
         ({"port": "110"}, "port is '110': it must be a number"),
+        ({"port": True}, "port is True: it must be a number"),
+        ({"host": None}, "host is None: it must be text"),
         ({"clear_text": "sometimes"}, "clear_text is 'sometimes': it must be one of 'loopback'"),
         ({"implicit_tls": True}, "implicit_tls requires certificates"),
     ],
 )
 def test_invalid_listener(given: dict[str, Any], text: str) -> None:
-    """Without this, another port would be served, or none of its connections."""
+    """Without this, another port would be served, all addresses, or none of its connections."""
     with pytest.raises(ValueError, match=text):
         Listener(**given)
 

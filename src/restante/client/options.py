@@ -13,6 +13,7 @@ from restante.net.addresses import (
     format_host_port,
     is_address,
     is_loopback,
+    is_port,
     parse_port,
 )
 from restante.net.host_names import ascii_host, require_host
@@ -47,7 +48,7 @@ class Target:
             this machine: no loopback address is connected to, and no password is sent in clear
             text.
 
-    Raises ValueError: the host is not a valid name, or the port or `tls` has another value.
+    Raises ValueError: an attribute has another value, or the host cannot be a name in the DNS.
     """
 
     host: str
@@ -57,12 +58,12 @@ class Target:
     looked_up: bool = False
 
     def __post_init__(self) -> None:
+        _check_types(self, ("host", "user"), str, "text")
         object.__setattr__(self, "host", ascii_host(self.host))
-        if not (isinstance(self.port, int) and 0 <= self.port <= HIGHEST_PORT):  # 0: not known yet
+        if not is_port(self.port):  # 0: not known yet
             raise _wrong(self, "port", f"a number from 1 to {HIGHEST_PORT}")
         if self.tls not in PORTS:
             raise _wrong(self, "tls", "'implicit', 'starttls' or 'none'")
-        _check_types(self, ("user",), str, "text")
 
     @property
     def loopback(self) -> bool:

@@ -31,6 +31,11 @@ def parse_host_port(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def is_port(value: object) -> bool:
+    """Return whether a value is the number of a port, or 0 for one that is chosen later."""
+    return type(value) is int and 0 <= value <= HIGHEST_PORT  # True is an int, too
+
+
 def parse_port(digits: str) -> int:
     """Return the port of a server. Raises ValueError: no server can listen on it."""
     if not 0 < int(digits) <= HIGHEST_PORT:

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast, get_args
 
 from restante.auth.interfaces import FindsOwner
-from restante.net.addresses import HIGHEST_PORT
+from restante.net.addresses import HIGHEST_PORT, is_port
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import (
     AuthOffer,
@@ -62,8 +62,7 @@ class Listener:
         clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
         connection: the class of its connections, for tests that watch them or change what is said.
 
-    Raises ValueError: the port or `clear_text` has another value, or `implicit_tls` has no
-    certificates.
+    Raises ValueError: an attribute has another value, or `implicit_tls` has no certificates.
     """
 
     host: str = "127.0.0.1"
@@ -75,7 +74,9 @@ class Listener:
     connection: ConnectionFactory = Connection
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.port, int) and 0 <= self.port <= HIGHEST_PORT):
+        if not isinstance(self.host, str):  # None would be all addresses
+            raise ValueError(f"host is {self.host!r}: it must be text")  # noqa: TRY004  # see port
+        if not is_port(self.port):
             raise ValueError(f"port is {self.port!r}: it must be a number from 0 to {HIGHEST_PORT}")
         if self.clear_text not in get_args(ClearText):
             known = ", ".join(map(repr, get_args(ClearText)))
