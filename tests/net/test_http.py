@@ -276,3 +276,17 @@ def test_no_tls() -> None:
         asking = bounded_client(PATIENCE)
         with pytest.raises(HttpError, match="TLS fails"):
             asking.send("POST", f"https://127.0.0.1:{port}/token", [], b"a=b")
+
+
+@pytest.mark.parametrize("first", [b"", b"\x15\3\3\0\2\1\0"])
+def test_a_server_that_ends_the_handshake(first: bytes) -> None:
+    """A server that hangs up, with TLS's alert for it or without, has no fault of TLS."""
+    with pouring(first, iter([]), 0) as port:
+        with pytest.raises(HttpError, match="broke off"):
+            bounded_client(PATIENCE).get(f"https://127.0.0.1:{port}/")
+
+
+def test_another_scheme() -> None:
+    """An address of another protocol is an error, also on this machine."""
+    with pytest.raises(HttpError, match="its address is not valid"):
+        bounded_client(PATIENCE).get("ftp://127.0.0.1/file")

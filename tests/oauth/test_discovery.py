@@ -78,7 +78,9 @@ def test_a_tenant() -> None:
 
 def test_a_provider_of_the_settings() -> None:
     """The user may name a provider for another server."""
+    require_provider(OAuthSettings(provider="google"), PROVIDERS)
     assert find("mail.example.com", provider="google").name == "google"
+    assert find("mail.example.com", provider="google", scope="mine").scope == "mine"
     with pytest.raises(ValueError, match='unknown provider "gogle"; known are google, microsoft'):
         require_provider(OAuthSettings(provider="gogle"), PROVIDERS)
 
@@ -100,10 +102,11 @@ def test_consent_for_a_refresh_token(issuer: LocalIssuer) -> None:
     assert find("mail.example.com", issuer=issuer.url).parameters == {}
     issuer.metadata_changes = {"prompt_values_supported": ["none", "consent"]}
     assert find("mail.example.com", issuer=issuer.url).parameters == {"prompt": "consent"}
-    row = replace(PROVIDERS["fastmail"], issuer=issuer.url, parameters={"prompt": "login"})
-    own = {**PROVIDERS, "fastmail": row}
-    found = find_issuer("pop.fastmail.com", OAuthSettings(), own, Sources())
-    assert found.parameters == {"prompt": "login"}
+    for parameters in ({"prompt": "login"}, {"access": "offline"}):
+        row = replace(PROVIDERS["fastmail"], issuer=issuer.url, parameters=parameters)
+        own = {**PROVIDERS, "fastmail": row}
+        found = find_issuer("pop.fastmail.com", OAuthSettings(), own, Sources())
+        assert found.parameters == {"prompt": "consent", **parameters}
 
 
 def test_a_provider_without_oauth() -> None:
@@ -226,6 +229,13 @@ def test_the_sign_in_page_of_another(issuer: LocalIssuer, name: str) -> None:
     assert find("localhost", issuer=issuer.url).server.issuer == issuer.url
     hint = OAuthHint("x", "mail", "https://id.example.com/a", "https://id.evil.example/t")
     assert failure("pop.evil.example", Sources(hint)).id == "oauth-forged"
+
+
+def test_the_scheme_of_endpoints(issuer: LocalIssuer) -> None:
+    """Another scheme at the same port is another origin."""
+    issuer.metadata_changes = {"authorization_endpoint": f"https://127.0.0.1:{issuer.port}/a"}
+    said = RejectedToken(f"{issuer.url}/.well-known/openid-configuration")
+    assert failure("localhost", Sources(said=said)).id == "oauth-forged"
 
 
 def test_one_host_in_two_spellings() -> None:

@@ -91,6 +91,22 @@ def test_a_refresh_of_less_than_was_asked_for(issuer: Issuer) -> None:
     assert (first.get("scope"), second.get("scope")) == (f"{SCOPE} email", None)
 
 
+def test_a_scope_that_was_not_asked_for(issuer: Issuer) -> None:
+    """If no scope was sent, a refusal of the scope is final."""
+    issuer.scripted.append(Refused("invalid_scope"))
+    assert (failure(issuer).id, issuer.count("/token")) == ("oauth-scope", 1)
+
+
+def test_an_error_with_http_200(issuer: Issuer) -> None:
+    """Some issuers answer 200 to everything: the field `error` counts."""
+    issuer.scripted.append(Refused("invalid_grant", 200))
+    assert failure(issuer).ended
+    issuer.scripted_device.append(Refused("invalid_client", 200))
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.request_device_code(endpoint(issuer), f"{issuer.url}/device", SCOPE)
+    assert caught.value.id == "oauth-client"
+
+
 def test_a_refresh_token_that_stays(issuer: Issuer) -> None:
     """Where the issuer sends no new refresh token, the old one is kept. rfc6749-s6/rotation"""
     issuer.rotates = False
@@ -141,9 +157,10 @@ def test_a_wrong_secret(issuer: Issuer) -> None:
     assert not issuer.scripted
 
 
-def test_a_wrong_secret_and_an_odd_answer(issuer: Issuer) -> None:
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_wrong_secret_and_an_odd_answer(issuer: Issuer, status: int) -> None:
     """If the answer to the second method has no words, those of the first one count."""
-    odd = Refused("")
+    odd = Refused("", status)
     odd.body = []  # type: ignore[assignment]
     issuer.scripted += [Refused("invalid_client", error_description="a"), odd]
     mine = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"))
@@ -151,6 +168,21 @@ def test_a_wrong_secret_and_an_odd_answer(issuer: Issuer) -> None:
         token_endpoint.client_credentials(mine, "all")
     assert (caught.value.id, caught.value.text) == ("oauth-client", "a")
     assert not issuer.scripted
+
+
+def test_the_other_method_and_a_refusal(issuer: Issuer) -> None:
+    """If the issuer accepts the second method, what it says of the refresh token counts."""
+    issuer.scripted += [Refused("invalid_client"), Refused("invalid_grant")]
+    mine = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"))
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.refresh(mine, signed_in(issuer))
+    assert caught.value.ended
+
+
+def test_a_public_client_has_one_method(issuer: Issuer) -> None:
+    """Without a secret there is no other way to send it."""
+    issuer.scripted.append(Refused("invalid_client"))
+    assert (failure(issuer).id, issuer.count("/token")) == ("oauth-client", 1)
 
 
 def test_revocation(issuer: Issuer) -> None:
@@ -223,6 +255,7 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
         {"access_token": "two words"},
         {"access_token": "x" * 60_000},
         {"token_type": "DPoP"},
+        {"token_type": ["Bearer"]},
     ],
 )
 def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
@@ -282,7 +315,7 @@ def test_another_status_of_success(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"), [("mail \ud800", "mail \ufffd"), ([], SCOPE), ("", SCOPE)]
+    ("said", "kept"), [("mail \ud800", "mail \ufffd"), (["mail"], SCOPE), ("", SCOPE)]
 )
 def test_an_odd_scope(issuer: Issuer, said: object, kept: str) -> None:
     """Whatever the scope of an answer is, the tokens can be stored: the old ones are of no use."""
@@ -356,13 +389,14 @@ def test_no_encoded_secret_is_shown(issuer: Issuer, form: Callable[[str], str]) 
     assert failure(issuer, Secret(text.encode())).text == "bad request: refresh_token=***&x=1"
 
 
-def test_no_header_is_shown(issuer: Issuer) -> None:
-    """A client's secret in the header Authorization is a secret there, too."""
-    pair = base64.b64encode(b"me:s3cret-of-me").decode()
+@pytest.mark.parametrize("basic", [False, True])
+def test_no_header_is_shown(issuer: Issuer, basic: bool) -> None:
+    """A client's secret in the header Authorization is a secret there, in either attempt."""
+    pair = base64.b64encode(b"me:s3%2Bcr%2Fet%3D").decode()
     issuer.scripted += [Refused("invalid_client", error_description=f"Basic {pair} is bad")] * 2
-    basic = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"), basic=True)
+    mine = endpoint(issuer, client_secret=Secret(b"s3+cr/et="), basic=basic)
     with pytest.raises(OAuthError) as caught:
-        token_endpoint.client_credentials(basic, "all")
+        token_endpoint.client_credentials(mine, "all")
     assert caught.value.text == "Basic *** is bad"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from restante.net.http import HttpAnswer, HttpClient
 from restante.oauth import token_store
 from restante.oauth.errors import OAuthError, TokenStoreError
 from restante.oauth.sign_in import SignIn
@@ -86,6 +87,30 @@ def test_one_time_for_all_answers(
     assert (caught.value.id, requests(issuer)) == ("oauth-network", 0)
 
 
+@pytest.mark.parametrize("error", ["invalid_scope", "invalid_client", "invalid_grant"])
+def test_one_time_for_retries(
+    issuer: Issuer, store: TokenStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    """A second way to ask is not tried if the first answer left no time for it."""
+    made = sign_in(issuer, clock.now, client_secret_command="echo s3cret")
+    store.save(NAME, made, HOST, clock.now)
+    source = StoredTokenSource(NAME, store, clock=clock)
+    clock.now += 3600
+    source.token()  # so there is a refresh token before the present one
+    true = HttpClient.send
+
+    def send_slowly(*arguments: Any, **options: Any) -> HttpAnswer:
+        monkeypatch.setattr("restante.oauth.issuer_requests.SECONDS", 1000.0)
+        return true(*arguments, **options)
+
+    monkeypatch.setattr(HttpClient, "send", send_slowly)
+    issuer.scripted.append(Refused(error))
+    clock.now += 3600
+    with pytest.raises(OAuthError) as caught:
+        source.token()
+    assert (caught.value.id, requests(issuer)) == ("oauth-network", 2)
+
+
 def test_fresh(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
     """A token is used without a request until ten minutes before its end."""
     first = source.token()
@@ -113,6 +138,7 @@ def test_retry_after(
             source.token()
         assert caught.value.temporary
     assert requests(issuer) == 1
+    assert caught.value.others == ["the issuer is not asked again for 1 s"]
     clock.now += 1
     source.token()
     assert requests(issuer) == 2
@@ -308,8 +334,9 @@ def test_not_ended(
     issuer.scripted.extend(aadsts(number, "interaction_required") for _ in range(3))
     clock.now += 3600
     for _ in range(5):
-        with pytest.raises(OAuthError):
+        with pytest.raises(OAuthError) as found:
             source.token()
+    assert "not asked again for 15 min" in found.value.others[0]
     assert requests(issuer) == 3
     assert not stored(store).ended
     clock.now += 899
@@ -369,6 +396,24 @@ def test_no_other_token_in_trouble(
     assert found.value.id == "oauth-busy"
 
 
+def test_expired_in_trouble(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
+    """If the refused token has expired, the issuer's trouble is why there is no other."""
+    issuer.broken = 503
+    token = source.token()
+    clock.now += 3600
+    with pytest.raises(OAuthError) as found:
+        source.renew(token)
+    assert found.value.id == "oauth-busy"
+
+
+def test_renewals_of_tokens_without_an_end(source: StoredTokenSource, issuer: Issuer) -> None:
+    """After three refusals there is no other token, although the present one may be good."""
+    issuer.token_changes = {"expires_in": None}
+    for _ in range(3):
+        assert source.renew(source.token())
+    assert source.renew(source.token()) is None
+
+
 def test_clock_set_back(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
     """A token of the future may have expired; a small step of the clock changes nothing."""
     first = source.token()
@@ -388,6 +433,8 @@ def test_renewed_elsewhere(
     new = StoredTokenSource(NAME, store, clock=clock).renew(old)
     assert source.renew(old) == new
     assert requests(issuer) == 1
+    clock.now += 3600
+    assert source.renew(old) not in (None, new)
 
 
 def test_busy_lock(

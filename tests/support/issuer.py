@@ -211,7 +211,7 @@ class Issuer:
             scope.remove("offline_access")
             return self.give(" ".join(scope), refresh=False)
         made = self.give(" ".join(scope))
-        if asked.get("nonce"):
+        if asked.get("nonce") and "id_token" not in made:
             made["id_token"] = self.access_token(**{"nonce": asked["nonce"], **self.id_changes})
         return made
 

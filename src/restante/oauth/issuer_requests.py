@@ -81,7 +81,7 @@ def post_json(url: str, value: Mapping[str, Any]) -> IssuerAnswer:
 def _read_wait(answer: HttpAnswer) -> float:
     """Return the seconds of Retry-After, which may be a date. RFC 9110 section 10.2.3."""
     field = answer.headers.get("retry-after", "")
-    if answer.status not in BUSY or not field:
+    if answer.status not in BUSY:
         return 0.0
     if field.isascii() and field.isdigit():
         return float(field[:9])

@@ -184,12 +184,13 @@ def test_a_device_code_that_is_declined(home: Home) -> None:
     assert home.kept() == []
 
 
-def test_a_registration_that_the_issuer_forgot(home: Home) -> None:
+@pytest.mark.parametrize(("error", "code"), [("invalid_client", 10), ("invalid_grant", 7)])
+def test_a_registration_that_the_issuer_forgot(home: Home, error: str, code: int) -> None:
     """A client that the issuer no longer knows is registered again by the next command."""
     assert home.login(home.account).code == 0
-    home.issuer.scripted.append(Refused("invalid_client", 401))
+    home.issuer.scripted.append(Refused(error, 401))
     ran = home.login(home.account)
-    assert ran.code == 10
+    assert ran.code == code
     assert "Run the command again" in ran.err
     assert home.login(home.account).code == 0
     assert len(home.issuer.registered) == 2

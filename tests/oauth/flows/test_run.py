@@ -214,6 +214,20 @@ def test_the_nonce_of_an_id_token(issuer: Issuer) -> None:
     assert queries[0]["nonce"] != queries[1]["nonce"]
 
 
+@pytest.mark.parametrize(("scope", "id_token"), [("openid", "a.b.c.d.e"), (SCOPE, "")])
+def test_an_id_token_without_a_nonce(issuer: Issuer, scope: str, id_token: str) -> None:
+    """One that is encrypted, or that was not asked for, is not compared."""
+    issuer.token_changes = {"id_token": id_token or issuer.access_token()}
+    assert run.sign_in(client(issuer, scope=scope), ["loopback"], Double()).tokens.id_token
+
+
+def test_an_issuer_that_has_no_iss(issuer: Issuer) -> None:
+    """A file of a domain has often a host name as the issuer, which `iss` cannot be."""
+    made = client(issuer)
+    made = replace(made, server=replace(made.server, issuer="example.com", iss_in_response=False))
+    assert run.sign_in(made, ["loopback"], Double()).user == "ann"
+
+
 def test_an_issuer_without_iss(issuer: Issuer) -> None:
     """Where the metadata do not promise `iss`, its absence is right, and a wrong one is not.
 
@@ -299,6 +313,13 @@ def test_a_wrong_address(issuer: Issuer, text: str) -> None:
     with pytest.raises(OAuthError) as caught:
         paste.sign_in(client(issuer), lambda _: text)
     assert caught.value.id == "oauth-answer"
+
+
+def test_a_pasted_answer_of_another_sign_in(issuer: Issuer) -> None:
+    """An address with another state sends no code on. rfc6749-s4/state"""
+    with pytest.raises(OAuthError) as caught:
+        paste.sign_in(client(issuer), lambda url: final_url(url).replace("state=", "state=x"))
+    assert (caught.value.id, issuer.count("/token")) == ("oauth-forged", 0)
 
 
 def test_an_address_that_is_not_text(issuer: Issuer) -> None:
