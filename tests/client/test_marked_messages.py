@@ -34,6 +34,13 @@ def test_marked_from_dele_on() -> None:
     assert not box.marked
 
 
+def test_words_of_quit_without_marks() -> None:
+    """If nothing was marked, no words of a server's goodbye are a failure."""
+    with faulty_server("QUIT: +OK Some messages were not removed") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            drop.commit()
+
+
 def test_message_of_another_session() -> None:
     """A message that was listed in an earlier session is not deleted by its number then."""
     with faulty_server() as server:

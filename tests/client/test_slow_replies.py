@@ -188,3 +188,19 @@ def test_both_faces(face: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
     with faulty_server("RETR: rate 100/s", messages=(b"x" * 400 + b"\r\n",)) as server:
         with pytest.raises(ReplyTimeoutError):
             face(server.url)
+
+
+def test_commands_after_a_late_greeting() -> None:
+    """A server may greet after the seconds of silence in which its port is asked what it speaks."""
+    line = Line(iter([(5, b""), (1, b"+OK\r\n"), (0, b"+OK\r\n")]))
+    line.run(read_greeting(line.session))
+    line.run(line.session.carry_out(noop()))
+
+
+def test_no_greeting_in_all_the_time() -> None:
+    """If the time for all is over, nothing more is waited for."""
+    line = Line(iter([(5, b"")]))
+    line.session.ends = line.now + 3
+    with pytest.raises(ReplyTimeoutError) as caught:
+        line.run(read_greeting(line.session))
+    assert caught.value.id == "out-of-time"

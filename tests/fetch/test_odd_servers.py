@@ -206,6 +206,22 @@ def test_other_mail_under_a_known_uid(tmp_path: Path) -> None:
     assert list(map(stored, account.delivered())) == [stored(HELLO), stored(SECOND)]
 
 
+@pytest.mark.parametrize(
+    ("message_id", "count"), [(b"<a@example.com>", 1), (b"<b@example.com>", 2)]
+)
+def test_another_header_under_a_known_uid(message_id: bytes, count: int, tmp_path: Path) -> None:
+    """With the same size, the Message-ID decides: scanners change other fields of a message."""
+    account = Account(tmp_path)
+    first = b"Message-ID: <a@example.com>\r\nX-Scan: 1\r\n\r\nText.\r\n"
+    second = b"Message-ID: %s\r\nX-Scan: 2\r\n\r\nText.\r\n" % message_id
+    with faulty_server(messages=(first,), user=ANN) as running:
+        account.fetch(running.port, keep=None)
+    with faulty_server(messages=(second,), user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert len(account.delivered()) == count
+
+
 def exchange_uids(conversation: Conversation) -> Conversation:
     """Give the unique-ids of messages 1 and 2 to each other."""
 

@@ -67,7 +67,7 @@ def test_prepared() -> None:
 
 
 @pytest.mark.parametrize("state", [MessageState.HERE, MessageState.KNOWN, MessageState.ASKED])
-@pytest.mark.parametrize(("keep", "deleted"), [(None, 0), (0.0, 1), (NOW + 1, 0)])
+@pytest.mark.parametrize(("keep", "deleted"), [(None, 0), (0.0, 1), (NOW, 1), (NOW + 1, 0)])
 def test_keep(state: MessageState, keep: float | None, deleted: int) -> None:
     """Mail is deleted when it was seen long enough ago, also where an earlier QUIT failed."""
     made = plan([row("a", state)], "a", policy=Policy(keep_seconds=keep))

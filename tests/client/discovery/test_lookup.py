@@ -18,7 +18,12 @@ from restante.client import mail_address, name_resolution
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Discovery, discover
 from restante.client.discovery.lookup import OtherDomainError
-from restante.client.discovery.sources import NotFoundError, SrvRecord
+from restante.client.discovery.sources import (
+    NetworkSources,
+    NotFoundError,
+    SilentHostError,
+    SrvRecord,
+)
 from restante.client.options import Options, Target
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.protocol.errors import ServerUnreachableError
@@ -293,3 +298,21 @@ def test_a_prompt_is_harmless(tmp_path: Any) -> None:
     )
     child.expect_exact(r"Password of a\x1b[2J\u202e at xn--bcher-kva.example (bücher.example): ")
     child.close(force=True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [(TimeoutError(), SilentHostError), (ConnectionRefusedError(), NotFoundError)],
+)
+def test_a_port(
+    monkeypatch: pytest.MonkeyPatch, failure: OSError, kind: type[NotFoundError]
+) -> None:
+    """A host that does not answer at a port is not one that refuses a connection."""
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("restante.client.name_resolution.connect_public", fail)
+    with pytest.raises(NotFoundError) as caught:
+        NetworkSources().reachable("mail.example.com", 995)
+    assert type(caught.value) is kind
