@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import gc
 import tracemalloc
 from collections.abc import Iterator
@@ -150,7 +149,7 @@ def test_equal_logins_while_the_source_fails(
     async def log_in() -> None:
         nonlocal proofs
         begun = guesser.loop.time()
-        with contextlib.suppress(UnavailableError):
+        with pytest.raises(UnavailableError):
             async with guesser.throttle.one_at_a_time(*ANN, b"right", patience=0.5):
                 proofs += 1
                 await asyncio.sleep(proof if proofs == 1 else 0)
@@ -163,6 +162,24 @@ def test_equal_logins_while_the_source_fails(
         guesser.loop.skip()
     assert ended == pytest.approx(waits)
     assert proofs == asked
+
+
+def test_equal_logins_after_a_right_one(guesser: Guesser) -> None:
+    """Once a password was right, those that wait with the same one are proved beside each other."""
+    ended: list[float] = []
+
+    async def log_in() -> None:
+        async with guesser.throttle.one_at_a_time(*ANN, b"right"):
+            await asyncio.sleep(1)
+            guesser.throttle.clear(*ANN, b"right")
+        ended.append(guesser.loop.time())
+
+    begun = guesser.loop.time()
+    tasks = [guesser.loop.create_task(log_in()) for _ in range(5)]
+    guesser.loop.turn()
+    while not all(task.done() for task in tasks):
+        guesser.loop.skip()
+    assert [round(at - begun, 2) for at in ended] == [1, 2, 2, 2, 2]
 
 
 def test_equal_login_of_a_client_that_left(guesser: Guesser) -> None:
