@@ -454,6 +454,13 @@ def test_busy_lock(
     assert source.token() != first
 
 
+def test_name_is_text() -> None:
+    """A name of an unset variable is an error where it is given."""
+    name: Any = None
+    with pytest.raises(TypeError, match="the name must be str, and is NoneType"):
+        StoredTokenSource(name)
+
+
 def test_no_tokens(store: TokenStore) -> None:
     """An account without tokens is an error with the command that signs in."""
     with pytest.raises(TokenStoreError, match="run pop3 login"):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from restante.client.credentials import require_text
 from restante.net import daemon_threads
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError, TokenStoreError
@@ -47,6 +48,8 @@ class StoredTokenSource:
         name: the name of the account, as `pop3 login` kept it.
         store: the store of the tokens, None for the usual one.
         clock: the time, as time.time() gives it.
+
+    Raises TypeError: the name is not text.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class StoredTokenSource:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        require_text("name", name)
         self.name = name
         self._store = store or TokenStore()
         self._clock = clock
