@@ -345,6 +345,7 @@ def test_invalid_settings(make: Callable[..., object], given: dict[str, Any]) ->
     [
         ({"store": MemoryStore}, "store must be an object, and not the class MemoryStore"),
         ({"store": "/srv/mail"}, "store must have a method `acquire`: str has none"),
+        ({"store": threading.Lock()}, "store must have a method `deliver`: lock has none"),
         ({"accounts": {"ann": "hunter2"}}, "accounts must have a method `verify`: dict has none"),
         ({"recipients": {"ann"}}, "recipients must have a method `owner`: set has none"),
         ({"listeners": Listener(port=0)}, r"listeners must be a list: write \[Listener"),

@@ -62,6 +62,7 @@ def test_messages_are_listed(server: DeveloperServer) -> None:
     [
         ("to=shop", [2]),
         ("subject=welcome&from=shop", [2]),
+        ("subject=WELCOME", [2]),
         ("mailbox=ann@example.com", [1]),
         ("q=-welcome", [1]),
         ('q="first&mailbox=ann@example.com', [1]),
@@ -156,6 +157,22 @@ def test_a_request_waits_for_a_message(server: DeveloperServer) -> None:
     found = msgspec.json.decode(asyncio.run(wait()), type=dict[str, Any])
     assert [row["subject"] for row in found["messages"]] == ["late"]
     assert page_of(request).readers == 0
+
+
+def test_a_wait_for_removed_mail(server: DeveloperServer) -> None:
+    """A message that was removed before the request could answer is not found."""
+    request = ask(server, b"subject=late&wait=60")
+
+    async def wait() -> bytes:
+        waiting = asyncio.create_task(api.list_messages(request))
+        await asyncio.sleep(0)
+        add(server, b"Subject: late\n\n")
+        server.mailboxes.remove([server.mailboxes.mail()[-1].id])
+        add(server, b"Subject: later\n\n")
+        return bytes((await waiting).body)
+
+    found = msgspec.json.decode(asyncio.run(wait()), type=dict[str, Any])
+    assert [row["subject"] for row in found["messages"]] == ["later"]
 
 
 def test_a_wait_reads_new_mail_only(

@@ -69,13 +69,15 @@ def test_list(home: TokenHome) -> None:
     assert home.pop3("token", "--list").out == "No account has tokens; run pop3 login ACCOUNT.\n"
     home.sign_in()
     home.sign_in("shop", life=20)
+    home.sign_in("tea", life=-1)
     home.sign_in("work")
     (home.store.folder / "work.json").chmod(0o640)
     lines = home.pop3("token", "--list").out.splitlines()
-    assert [line.split()[0] for line in lines] == [NAME, "shop", "work"]
+    assert [line.split()[0] for line in lines] == [NAME, "shop", "tea", "work"]
     assert lines[0].endswith("an access token for 60 min")
     assert lines[1].endswith(" s")
-    assert "chmod 600" in lines[2]
+    assert lines[2].endswith(" due for a refresh")
+    assert "chmod 600" in lines[3]
 
 
 @pytest.mark.parametrize(

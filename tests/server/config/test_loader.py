@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import socket
 import sys
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 import structlog
+import trustme
 
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.composition import backends, components
@@ -411,6 +414,24 @@ def test_proxies_of_mapped_addresses(tmp_path: Path) -> None:
     (listen,), _ = components.build_listeners(load(file, {"server": {"listen": ["*:0"]}}), LOG)
     expected = ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")
     assert listen.policy.proxies == listen.policy.xclient_proxies == expected
+
+
+def test_tls_without_ipv6(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without IPv6, the ports of TLS are without [::1], too."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "no such address")
+
+    made = trustme.CA().issue_cert("localhost")
+    made.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    both = f'"{tmp_path / "both.pem"}"'
+    listen = '["127.0.0.1:995", "[::1]:995"]'
+    tls = f"[tls]\nlisten = {listen}\ncertificates = [{{ certificate = {both}, key = {both} }}]\n"
+    file = tmp_path / "restante.toml"
+    file.write_text(f"{LEAST}{tls}")
+    monkeypatch.setattr(socket.socket, "bind", fail, raising=False)
+    listeners, _ = components.build_listeners(load(file, {}), LOG)
+    assert [str(one.address) for one in listeners] == ["127.0.0.1:110", "127.0.0.1:995"]
 
 
 def test_quota_settings_of_other_formats(tmp_path: Path) -> None:

@@ -300,6 +300,22 @@ def test_bindings_are_announced_where_clients_know_ours(
         assert client.say(f"AUTH SCRAM-SHA-256 {hello}").startswith(b"-ERR" if announced else b"+ ")
 
 
+def test_an_offer_without_bindings(known: CertificateFiles) -> None:
+    """A client that sees no -PLUS may say "you cannot bind". rfc5802-s6/channel-binding"""
+    context = trusting(known)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    endpoint = ListenerPolicy(certificates=Certificates([known]), implicit_tls=True)
+    offer = AuthOffer(mechanisms=MECHANISMS - {"SCRAM-SHA-256-PLUS"})
+    with (
+        serving(endpoint=endpoint, offer=lambda: offer) as live,
+        connect(live, context) as client,
+    ):
+        live.add("ann", "secret")
+        client.read_line()
+        hello = base64.b64encode(b"y,,n=ann,r=abc").decode()
+        assert client.say(f"AUTH SCRAM-SHA-256 {hello}").startswith(b"+ ")
+
+
 @pytest.mark.parametrize(
     ("version", "binding"),
     [
