@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import os
 import poplib
+import signal
 import smtplib
 import socket
 import ssl
@@ -432,6 +434,27 @@ def test_call_during_the_end(accounts: Passwords) -> None:
         server.call(begin())
     with pytest.raises(RuntimeError, match="stopped"):
         calls[0].result(10)
+
+
+def test_a_forked_child_leaves_the_block(accounts: Passwords) -> None:
+    """A child without the server's thread does not wait for it, and its parent serves on."""
+    with Server(MemoryStore(), accounts, FREE) as server:
+        if (child := os.fork()) == 0:
+            signal.alarm(round(PATIENCE))  # a child that waits ends by it
+            with contextlib.suppress(RuntimeError):
+                server.call(asyncio.sleep(0))
+                os._exit(1)
+            server.__exit__(None, None, None)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        server.call(server.store.deliver("ann", LETTER))
+        assert fetch(server) == LETTER.splitlines()
+
+
+def test_a_server_that_is_never_stopped() -> None:
+    """Python ends although the block of a server was entered and never left."""
+    text = "from restante import testing; block = testing.serving(); block.__enter__()"
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=PATIENCE)
 
 
 def test_nested_block(accounts: Passwords) -> None:

@@ -41,7 +41,8 @@ class ServerLifecycle(ABC):
         """Run the coroutine `work` in the server's thread, and return its result.
 
         An example is `store.deliver(...)`. Raises RuntimeError: the server runs in no thread, but
-        on the program's event loop, it has stopped, or the call comes from its own thread.
+        on the program's event loop, it has stopped, or the call comes from its own thread or from
+        a child that was forked.
         """
         if self._thread is None:
             work.close()
@@ -68,6 +69,8 @@ class ServerLifecycle(ABC):
 
     def __exit__(self, *_: object) -> None:
         assert self._thread is not None
+        if self._thread.is_lost:  # a forked child leaves the block, and its parent serves on
+            return
         try:
             self.call(self.stop())
         finally:

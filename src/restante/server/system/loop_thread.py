@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,17 +21,27 @@ class LoopThread:
     """Runs an event loop in a thread until `close`."""
 
     def __init__(self, name: str) -> None:
+        self._process = os.getpid()
         self._begins = threading.RLock()  # held while a call begins, perhaps in a signal's handler
         self._is_closing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the thread no longer runs: in a child that was forked, and when Python ends."""
+        return os.getpid() != self._process or sys.is_finalizing()
+
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop, wait for it, and return its result or raise its error.
 
-        Raises RuntimeError: the loop is closed, or this is its own thread, which cannot wait.
+        Raises RuntimeError: the loop is closed, this is its own thread, which cannot wait, or the
+        thread is lost.
         """
+        if self.is_lost:
+            work.close()
+            raise RuntimeError("the server runs in the parent process, or Python ends")
         return _wait_for(self._begin(work))
 
     def close(self) -> None:
