@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.auth.file_reading import SETTLE
 from restante.auth.interfaces import UnavailableError
 from restante.auth.locked_names import HEADER, LockedNames
 
@@ -84,3 +85,18 @@ def test_list_that_cannot_be_used(tmp_path: Path, trouble: str) -> None:
     assert alarm.endswith("; until this is corrected, the locks that were read last hold")
     with pytest.raises(UnavailableError):
         listed.locks.refresh()
+
+
+def test_two_changes_in_one_tick(tmp_path: Path, one_tick: float) -> None:
+    """The second of two changes that a file's times do not tell apart counts after a while."""
+    now = 0.0
+    path = tmp_path / "locks"
+    path.write_text(f"{HEADER}\nbob\n")
+    nothing: list[str] = []
+    locks = LockedNames(
+        path, nothing.append, nothing.append, clock=lambda: one_tick, uptime=lambda: now
+    )
+    assert locks.find(("ann", "bob")) == {"bob"}
+    path.write_text(f"{HEADER}\nann\n")
+    now += SETTLE
+    assert locks.find(("ann", "bob")) == {"ann"}

@@ -11,12 +11,15 @@ from restante.system_errors import explain
 from restante.threads import Threads
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection
     from pathlib import Path
 
 Reading = TypeVar("Reading")
 
 PATIENCE = 60  # seconds that a reading waits for the thread
+SETTLE = 10.0  # seconds after which a file that was changed just before its reading is read again
+GRAIN = 2.0  # seconds; some disks note whole ones, and the kernel's clock is a little late
 
 
 class FileReading(ABC, Generic[Reading]):
@@ -88,6 +91,19 @@ class FileReading(ABC, Generic[Reading]):
     @abstractmethod
     def _cannot_use(self, reason: str) -> UnavailableError:
         """Return the error to raise, and log it unless it was logged before."""
+
+
+def stamp_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what each change of a file changes, except for two changes at nearly one time."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def is_young(status: os.stat_result, now: float) -> bool:
+    """Return whether one more change may leave the stamp as it is: the file has just been changed.
+
+    `now`: the time before the reading, in seconds since 1970.
+    """
+    return abs(now - status.st_ctime) < GRAIN
 
 
 def _discard(tables: Collection[dict[Any, Any]]) -> None:

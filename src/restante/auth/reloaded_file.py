@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+import time
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from restante.auth.file_reading import FileReading
+from restante.auth.file_reading import SETTLE, FileReading, is_young, stamp_of
 from restante.auth.interfaces import UnavailableError
 from restante.system_errors import explain
 
@@ -24,6 +26,7 @@ class _FileContents(Generic[Entries]):
     """The result of a reading of the file."""
 
     status: os.stat_result
+    ends: float  # by time.monotonic(): until then it counts if its stamp is the same
     entries: Entries
     problems: list[str]
 
@@ -42,13 +45,22 @@ class ReloadedFile(FileReading[_FileContents[Entries]]):
     consequence: ClassVar[str]
 
     def __init__(
-        self, path: Path, warn: Callable[[str], None], alarm: Callable[[str], None]
+        self,
+        path: Path,
+        warn: Callable[[str], None],
+        alarm: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(f"the file {path}")
         self.path = path
         self._file = os.fspath(path)
         self._warn = warn
         self._alarm = alarm
+        self._clock = clock
+        self._uptime = uptime
+        self._ends = math.inf
         self._stamp: tuple[int, ...] = ()
         self._problem = ""  # why it cannot be used, as last logged
         self._faults: frozenset[str] = frozenset()  # of its lines, as last read
@@ -56,20 +68,22 @@ class ReloadedFile(FileReading[_FileContents[Entries]]):
     def is_current(self) -> bool:
         """Return whether the file is as it was read. Raises UnavailableError: it is missing."""
         try:
-            stamp = _stamp_of(os.stat(self._file))
+            stamp = stamp_of(os.stat(self._file))
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        return stamp == self._stamp and not self._problem
+        return stamp == self._stamp and not self._problem and self._uptime() < self._ends
 
     def _read(self) -> _FileContents[Entries]:
-        status = os.stat(self._file)
+        begun, status = self._clock(), os.stat(self._file)
+        ends = self._uptime() + SETTLE if is_young(status, begun) else math.inf
         entries, problems = self._read_entries()
-        return _FileContents(status, entries, [*self._openness(status), *problems])
+        return _FileContents(status, ends, entries, [*self._openness(status), *problems])
 
     def _use(self, reading: _FileContents[Entries]) -> Collection[dict[Any, Any]]:
         if not reading.status.st_size and self._has_entries():
             raise self._cannot_use("it is empty")
-        self._stamp, self._problem = _stamp_of(reading.status), ""
+        self._stamp, self._problem = stamp_of(reading.status), ""
+        self._ends = reading.ends
         for problem in reading.problems:
             if problem not in self._faults:
                 self._warn(problem)
@@ -99,7 +113,3 @@ class ReloadedFile(FileReading[_FileContents[Entries]]):
             self._alarm(f"{problem}; until this is corrected, {self.consequence}")
         self._problem = problem
         return UnavailableError(problem)
-
-
-def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

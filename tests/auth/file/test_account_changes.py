@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from restante.auth.file.account_changes import AccountChanges
-from restante.auth.file.accounts import SETTLE, FileAuthenticator
+from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.file.passwd_entry import PasswdEntry
+from restante.auth.file_reading import SETTLE
 
 OLD, NEW = "$6$saltsalt$" + "x" * 86, "$6$saltsalt$" + "y" * 86
 KEYS = "scram-sha-256=4096,c2FsdA==,c3RvcmVkIGtleSBvZiAzMiBvY3RldHMgLi4uLi4uLi4=,eA=="

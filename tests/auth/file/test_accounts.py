@@ -17,8 +17,9 @@ from unittest.mock import AsyncMock, Mock, patch
 import pytest
 
 from restante.auth.file import locks, passwd_file
-from restante.auth.file.accounts import SETTLE, FileAuthenticator
+from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.file.passwd_entry import replace_credentials
+from restante.auth.file_reading import SETTLE
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
@@ -268,6 +269,23 @@ def test_change_without_a_time(tmp_path: Path) -> None:
             break
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
+
+
+def test_two_changes_in_one_tick(tmp_path: Path, one_tick: float) -> None:
+    """The second of two passwords that a file's times do not tell apart counts after a while."""
+    file, now = tmp_path / "users", 1000.0
+    file.touch(0o600)
+    file.write_text(f"ann:{HASH}\n")
+    accounts = FileAuthenticator(
+        file, lambda _: None, 60, clock=lambda: one_tick, uptime=lambda: now
+    )
+    assert asyncio.run(accounts.verify("ann", Secret(b"secret"))) == Identity("ann")
+    file.write_text(f"ann:{OTHER}\n")
+    now += SETTLE
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.verify("ann", Secret(b"secret")))
+    assert accounts.cached_login("ann", Secret(b"secret")) is None
+    assert asyncio.run(accounts.take_ended()) == {"ann"}
 
 
 @pytest.mark.parametrize("first", ["empty", "part", "comment", "missing"])

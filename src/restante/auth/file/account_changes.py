@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Settling(NamedTuple):
-    """The time after a change in which the file may be half written.
+    """The time after a change in which the file may be half written, or change unseen.
 
     Attributes:
         vanished: names that the change removed, and that may still come back.
         ends: the end of this time, by time.monotonic().
-        in_doubt: the file counts as it is then, so it must be read again.
+        in_doubt: the file counts as it is then, or has changed unseen, so it must be read again.
     """
 
     vanished: frozenset[str] = frozenset()

@@ -14,7 +14,7 @@ import msgspec
 from restante.auth.file import passwd_file
 from restante.auth.file.account_changes import AccountChanges, Settling
 from restante.auth.file.account_table import PasswdTable, read_table
-from restante.auth.file_reading import FileReading
+from restante.auth.file_reading import SETTLE, FileReading, is_young, stamp_of
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 
 PAGE = 1000  # accounts that a list has in one piece
-SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
 
 
 class _Reading(NamedTuple):
@@ -80,7 +79,7 @@ class FileAuthenticator(FileReading[_Reading]):
         self._alarm = alarm or warn
         self._doubts = doubts
         self._upgrader = upgrader
-        self._clock = clock  # for the end of an account
+        self._clock = clock  # for the end of an account, and the file's age
         self._uptime = uptime  # for the rest of a file, whatever sets the clock meanwhile
         self._problem = ""  # why it cannot be used, as last logged
         self._faults: frozenset[str] = frozenset()  # in words, as last read
@@ -103,8 +102,7 @@ class FileAuthenticator(FileReading[_Reading]):
             status = os.stat(self._file)
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        stamp = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        if stamp != self._read_at:
+        if stamp_of(status) != self._read_at:
             return False
         settling = self._settling
         if settling.in_doubt and self._uptime() >= settling.ends:
@@ -118,14 +116,14 @@ class FileAuthenticator(FileReading[_Reading]):
 
         It changes no attribute that a login uses, so it may run in a thread.
         """
-        status = os.stat(self._file)
-        stamp = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        begun, status = self._clock(), os.stat(self._file)
+        stamp = stamp_of(status)
         trust = not self._read_at or stamp == self._read_at
         table = read_table(self.path, self._doubts, trust_last_line=trust)
         now = self._uptime()
         vanished = self._find_vanished(table, now, replaced=self._read_at[:1] != stamp[:1])
         ended = self._changes.find_ended(table.by_name, vanished, self._clock())
-        in_doubt = table.cut is not None or self._changes.has_doubts
+        in_doubt = table.cut is not None or self._changes.has_doubts or is_young(status, begun)
         return _Reading(stamp, table, Settling(vanished, now + SETTLE, in_doubt), ended)
 
     def _use(self, reading: _Reading) -> Collection[dict[str, PasswdEntry]]:
