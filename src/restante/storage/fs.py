@@ -17,7 +17,6 @@ from restante.storage.errors import ForbiddenError, FullError, QuotaError, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
 CHUNK = 256 * 1024  # octets
@@ -251,20 +250,26 @@ def write_synced(
         os.fsync(file)
 
 
-def scan_folder(folder: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-    """Return the entries of a folder, as `os.scandir` does. Raises OSError.
+@contextlib.contextmanager
+def scan_folder(folder: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """Yield the entries of an open folder, as `os.scandir` does. Raises OSError.
 
-    The descriptor is set to the beginning first. Else Btrfs leaves out each name that came after it
-    was opened, or after the last list ended: btrfs_opendir in Linux, fs/btrfs/inode.c.
+    It is opened again for the list. Else Btrfs leaves out each name that came since it was opened
+    or since the last list ended (btrfs_opendir in Linux, fs/btrfs/inode.c), and NFS leaves out what
+    other machines renamed: only an opening asks the server (nfs(5), close-to-open).
     """
-    os.lseek(folder, 0, os.SEEK_SET)
-    return os.scandir(folder)
+    opened = os.open(".", _OPEN_FOLDER, dir_fd=folder)
+    try:
+        with os.scandir(opened) as entries:
+            yield entries
+    finally:
+        close_quietly(opened)
 
 
 def list_folder(folder: int) -> list[str]:
-    """Return the names in a folder, as `os.listdir` does, but as `scan_folder`. Raises OSError."""
-    os.lseek(folder, 0, os.SEEK_SET)
-    return os.listdir(folder)
+    """Return the names in an open folder as they are now. Raises OSError."""
+    with scan_folder(folder) as entries:
+        return [entry.name for entry in entries]
 
 
 def remove_stale(folder: int) -> None:
