@@ -76,9 +76,10 @@ class LogRate:
         left_out, self._left_out = self._left_out, Counter()
         self._begun = self._clock() // MINUTE * MINUTE
         self._ends = self._begun + MINUTE
-        named = left_out.most_common(MAX_COUNTED)
+        ranked = left_out.most_common()
+        named = ranked[:MAX_COUNTED]
         others: Counter[str] = Counter()
-        for (name, _), lines in left_out.most_common()[MAX_COUNTED:]:
+        for (name, _), lines in ranked[MAX_COUNTED:]:
             others[name] += lines
         for (name, address), lines in [*named, *(((n, OTHERS), k) for n, k in others.items())]:
             self._write({"lines_left_out": lines, "of": name, "address": address})
