@@ -380,6 +380,18 @@ def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
             assert second.say("PASS secret") == b"+OK Logged in.\r\n"
 
 
+def test_limits_of_a_program() -> None:
+    """A program that embeds the server has the limits that it names."""
+    made = ServerLimits.create(
+        connections=3, connections_per_address=2, sessions_per_user=1, count_loopback=True
+    )
+    assert [made.connections.acquire("") for _ in range(4)] == [True, True, True, False]
+    assert [made.addresses.acquire("127.0.0.1") for _ in range(3)] == [True, True, False]
+    assert [made.users.acquire("ann") for _ in range(2)] == [True, False]
+    made.throttle.note_failure("127.0.0.1", "ann")
+    assert made.throttle.has_recent_failures("127.0.0.1", "ann")
+
+
 def test_name_in_other_case_counts() -> None:
     """A name in another letter case counts as the same name."""
     tables = Tables()

@@ -138,8 +138,12 @@ def test_a_name_that_comes_during_the_removal_is_removed(
     assert box.names() == []
 
 
-def test_endless_names_not_confirmed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [1, 64])
+def test_endless_names_not_confirmed(
+    box: Box, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """A removal is not confirmed if the message gets new names all the time."""
+    monkeypatch.setattr("restante.storage.maildir.removal.MAX_OPEN", at_once)
     put_with_names(box, NAMES[0])
     unlink, count = os.unlink, iter(range(1000))
 
