@@ -14,7 +14,13 @@ from restante import blocking, testing
 from restante.client.blocking import Maildrop
 from restante.fetch.destinations.maildir import MaildirDestination
 from restante.fetch.errors import FetchError
-from restante.fetch.events import DoubtSettled, MessageDelivered, Notice, RunSummary
+from restante.fetch.events import (
+    DoubtSettled,
+    MessageDelivered,
+    MessageParked,
+    Notice,
+    RunSummary,
+)
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.interfaces import (
     Content,
@@ -754,6 +760,18 @@ def test_refused_deletion(journal: Journal) -> None:
     assert len(destination.arrived) == 2
     assert notices["fetch-dele"].endswith("; 1 more is rejected")
     assert fetcher.summary.deleted == 0
+
+
+def test_refused_message_is_an_event(journal: Journal) -> None:
+    """A message that the server refuses is an event of the run, with the server's words."""
+    with faulty_server("RETR 1: -ERR broken") as odd:
+
+        def connect(_: Callable[[str, str], None]) -> Maildrop:
+            return blocking.connect(odd.url, PASSWORD)
+
+        fetcher = Fetcher(journal.open_account("odd"), [ListDestination()], connect, Policy())
+        parked = [event for event in fetcher.run() if isinstance(event, MessageParked)]
+    assert [("broken" in event.reason) for event in parked] == [True]
 
 
 @pytest.mark.parametrize(

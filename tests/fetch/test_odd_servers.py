@@ -347,6 +347,15 @@ def test_nothing_of_a_message(tmp_path: Path) -> None:
         assert (account.delivered(), len(running.left)) == ([], 2)
 
 
+def test_refused_message_of_two_octets(tmp_path: Path) -> None:
+    """A message that the server refuses is not delivered, however small, and leaves no file."""
+    account = Account(tmp_path)
+    with faulty_server("LIST: with 1 2\nRETR 1: -ERR no", user=ANN) as running:
+        assert account.fetch(running.port) == "retr-refused"
+    assert list(map(stored, account.delivered())) == [stored(SECOND)]
+    assert list((tmp_path / "box" / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize("verb", ["RETR", "DELE"])
 def test_commands_that_were_sent_ahead(verb: str, tmp_path: Path) -> None:
     """If a server drops what was sent ahead, the next session sends one command at a time."""
