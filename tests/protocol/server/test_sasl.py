@@ -336,6 +336,17 @@ def test_apop_is_the_example_of_rfc_1939() -> None:
     assert expected.encode() in command
 
 
+@pytest.mark.parametrize("digest", [b"", b"0" * 31, b"F" * 32, b"\xff" * 32])
+def test_a_digest_that_apop_cannot_have(digest: bytes) -> None:
+    """It is an error of the command's syntax, and not a failed login."""
+    session = Talk(World(), ProtocolSettings(apop=True))
+    session.world.add("mrose", "tanstaaf")
+    session.send()
+    answer = session.send(b"APOP mrose " + digest + b"\r\n")
+    assert answer.startswith(b"-ERR")
+    assert answer != WRONG
+
+
 OAUTH = b"n,a=ann,\x01host=mail.example.com\x01port=995\x01auth=Bearer token of ann\x01\x01"
 XOAUTH = b"user=ann\x01auth=Bearer token of ann\x01\x01"
 
