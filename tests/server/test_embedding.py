@@ -453,7 +453,8 @@ def test_a_forked_child_leaves_the_block(accounts: Passwords) -> None:
 
 def test_a_server_that_is_never_stopped() -> None:
     """Python ends, and says nothing, although the block of a server was never left."""
-    text = "from restante import testing; block = testing.serving(); block.__enter__()"
+    text = "from restante import testing\nblock = testing.serving()\nblock.__enter__()\n"
+    text += "class Program:\n    def run(self): ...\n"  # with it, modules end before the block does
     command = [sys.executable, "-c", text]
     run = subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True)
     assert run.stderr == b""
