@@ -134,6 +134,27 @@ def test_a_message_with_several_names_is_kept_once(maildir: Path) -> None:
     assert asyncio.run(uids(store)) == ("1.a", "2.b", "3.c")
 
 
+def test_a_name_that_comes_when_the_last_one_went(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that another program adds when the message was moved does not keep it twice."""
+    os.link(maildir / "new/1.a", maildir / "cur/1.a:2,F")
+    late = [maildir / "cur/1.a:2,S"]
+    rename = os.rename
+
+    def link_then(source: str, target: str, **folders: int) -> None:
+        rename(source, target, **folders)
+        if late and "~" in target:  # among the removed messages
+            os.link(target, late.pop(), src_dir_fd=folders["dst_dir_fd"])
+
+    monkeypatch.setattr(os, "rename", link_then)
+    store = keeping(maildir)
+    asyncio.run(remove(store, [0]))
+    assert not late
+    assert len(list((maildir / DELETED_FOLDER).iterdir())) == 1
+    assert asyncio.run(uids(store)) == ("2.b", "3.c")
+
+
 def test_a_message_with_a_backups_link_is_kept(maildir: Path) -> None:
     """A hard link elsewhere, such as a backup's, changes nothing."""
     os.link(maildir / "cur/2.b:2,S", maildir.parent / "backup")
