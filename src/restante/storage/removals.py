@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 MAX_HEADER_OCTETS = 16 * 1024  # octets
-LATEST = 253_402_214_400  # the last day of the year 9999, in seconds since 1970
+LATEST = 253_402_128_000  # 30 December 9999; the next day may have no end in another zone
 
 
 class DeletedMessage(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import errno
 import os
 import time
@@ -16,6 +17,7 @@ from restante.storage.errors import BusyError, PartialRemovalError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.maildir.deleted import DELETED_FOLDER, MAX_SWEPT
 from restante.storage.paths import Layout
+from restante.storage.removals import calendar_time
 from storage.contract import count_swept
 
 NOW = 1_800_000_000
@@ -58,6 +60,18 @@ def files(maildir: Path) -> dict[str, bytes]:
         for part in ("new", "cur", DELETED_FOLDER)
         for file in (maildir / part).glob("*")
     }
+
+
+@pytest.mark.parametrize("zone", ["<+14>-14", "<-12>+12"])
+@pytest.mark.parametrize("seconds", [-1e300, -1, 1e12, 1e300])
+def test_calendar(monkeypatch: pytest.MonkeyPatch, zone: str, seconds: float) -> None:
+    """Any time of a file has a date in each zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        moment = dt.datetime.fromtimestamp(calendar_time(seconds)).astimezone()
+    time.tzset()
+    assert moment.year in (1969, 1970, 9999)
 
 
 def test_removed_messages_are_moved(maildir: Path) -> None:
