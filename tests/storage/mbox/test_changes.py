@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,31 @@ def test_arrivals(box: Box) -> None:
         return [before, await maildrop.arrivals()]
 
     assert box.use(session) == [[first, first + DAY], [None, first + DAY]]
+
+
+@pytest.mark.parametrize(
+    ("date", "hour"),
+    [
+        (b"Tue Nov 24 22:00:46 2026", 13),
+        (b"Tue Nov 24 22:00:46 JST 2026", 13),
+        (b"Tue Nov 24 22:00:46 UTC 2026", 22),
+        (b"Tue Nov 24 22:00:46 GMT 2026", 22),
+        (b"Tue Nov 24 22:00:46 +0200 2026", 20),
+        (b"Tue Nov 24 22:00:46 2026 +0200", 20),
+        (b"Tue Nov 24 12:30:46 2026 -0530", 18),
+        (b"Tue Nov 24 22:00:46 2026 remote from a+0200", 13),
+    ],
+)
+def test_zone_of_a_from_line(monkeypatch: pytest.MonkeyPatch, date: bytes, hour: int) -> None:
+    """An offset or UTC in a From-line counts; without one it is local time."""
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    try:
+        arrived = from_line.time_of(b"From ann@example.com %s\n" % date)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert arrived == datetime(2026, 11, 24, hour, tzinfo=UTC).timestamp()
 
 
 def test_arrivals_of_long_mail(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ RFC 4155 appendix A.
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
 from typing import TYPE_CHECKING
@@ -22,9 +23,12 @@ BLOCK = 1024 * 1024  # octets read at once
 _DATE = re.compile(
     rb"From (?:[^\n]*? )?(?P<date>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +"
     rb"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(?P<day>[0-9]{1,2}) +"
-    rb"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::[0-9]{2})?(?: +(?:[A-Za-z]{1,5}|[+-][0-9]{4}))*"
-    rb" +(?P<year>[0-9]{4}))(?: +[+-][0-9]{4})?(?: remote from [^\n]*)?[ \t]*\r?(?:\n|\Z)"
+    rb"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::[0-9]{2})?"
+    rb"(?P<zone>(?: +(?:[A-Za-z]{1,5}|[+-][0-9]{4}))*)"
+    rb" +(?P<year>[0-9]{4}))(?P<offset>(?: +[+-][0-9]{4})?)"
+    rb"(?: remote from [^\n]*)?[ \t]*\r?(?:\n|\Z)"
 )
+_ZONE = re.compile(rb"(?P<hours>[+-][0-9]{2})(?P<minutes>[0-9]{2})|\b(?:GMT|UTC?)\b")
 _RETURN_PATH = re.compile(rb"Return-Path: *<([!-;=?-~]+)>", re.IGNORECASE)
 _MONTHS = b"JanFebMarAprMayJunJulAugSepOctNovDec"
 _START = b"\nFrom "
@@ -45,15 +49,27 @@ def may_contain(octets: bytes) -> bool:
 
 
 def time_of(line: bytes) -> float | None:
-    """Return when a message came, in seconds since 1970, as its From-line says in local time."""
+    """Return when a message came, in seconds since 1970, as its From-line says.
+
+    It is local time, as of asctime, unless the line has an offset or UTC. Other names of zones are
+    ambiguous, and mostly those of this machine.
+    """
     match = _DATE.match(line)
     if match is None or int(match["day"]) > 31:
         return None
     numbers = (int(match["year"]), _MONTHS.index(match["month"]) // 3 + 1, int(match["day"]))
+    times = (*numbers, int(match["hour"]), int(match["minute"]), 0, 0, 0, -1)
+    zone = _ZONE.search(match["zone"] + match["offset"])
     try:
-        return time.mktime((*numbers, int(match["hour"]), int(match["minute"]), 0, 0, 0, -1))
+        return time.mktime(times) if zone is None else float(calendar.timegm(times) - _east(zone))
     except (OverflowError, ValueError):
         return None
+
+
+def _east(zone: re.Match[bytes]) -> int:
+    """Return the seconds by which the clocks of a zone are ahead of UTC."""
+    hours, minutes = zone["hours"] or b"+00", int(zone["minutes"] or 0)
+    return int(hours) * 3600 + (-60 if hours.startswith(b"-") else 60) * minutes
 
 
 def positions(file: int, begin: int, size: int) -> Iterator[int]:
