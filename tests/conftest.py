@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,6 +33,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any speed")
+
+TICK = 1_800_000_000
+
+
+@pytest.fixture
+def one_tick(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Give all files one time, as a disk of whole seconds does, and return it since 1970."""
+    real = os.stat
+
+    def stat(*args: Any, **options: Any) -> os.stat_result:
+        fields = list(real(*args, **options))
+        times = dict.fromkeys(("st_mtime", "st_ctime"), float(TICK))
+        times |= dict.fromkeys(("st_mtime_ns", "st_ctime_ns"), TICK * 10**9)
+        return os.stat_result(fields, times)
+
+    monkeypatch.setattr(os, "stat", stat)
+    return TICK + 0.5
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,23 @@ def pair(tmp_path: Path) -> CertificateFiles:
     return pair
 
 
+@pytest.mark.usefixtures("one_tick")
+def test_two_renewals_in_one_tick(pair: CertificateFiles) -> None:
+    """The second of two certificates that the files' times do not tell apart is served."""
+
+    def renew() -> bytes:
+        made = write(pair, "localhost")
+        for file in (pair.certificate, pair.key):
+            file.write_bytes(file.read_bytes().ljust(4096, b"\n"))
+        return made
+
+    first = renew()
+    certificates = checked([pair])
+    assert served(certificates) == first
+    second = renew()
+    assert served(certificates) == second
+
+
 class Unreadable:
     """Lets no key be read for a while, and leaves the files as they are."""
 

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from restante.auth.file_reading import stamp_of
 from restante.input_files import read_octets
 from restante.server.tls.key_fitting import requirements
 from restante.system_errors import explain_path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from restante.server.tls.key_fitting import Fitting
 
 Profile: TypeAlias = Literal["modern", "legacy"]
-Fingerprint: TypeAlias = "tuple[tuple[int, ...] | None, ...]"
+Fingerprint: TypeAlias = "tuple[tuple[tuple[int, ...], bytes] | None, ...]"
 
 MODERN: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; forward secrecy, authenticated encryption
 LEGACY: Final = "DEFAULT:@SECLEVEL=0"  # whatever OpenSSL still can, for clients that can no more
@@ -102,7 +103,10 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
 
 
 def file_fingerprint(pair: CertificateFiles, client_ca: Path | None) -> Fingerprint:
-    """Return a value that changes when a file is replaced or written, or its mode changes."""
+    """Return a value that changes when a file is replaced or written, or its mode changes.
+
+    It has digests too: the times of a file may hide the second of two changes.
+    """
     files = (pair.certificate, pair.key, client_ca)
     return tuple(_fingerprint(file) for file in files if file is not None)
 
@@ -197,9 +201,8 @@ def _end_point(certificate: x509.Certificate) -> bytes:
     return hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest()
 
 
-def _fingerprint(file: Path) -> tuple[int, ...] | None:
+def _fingerprint(file: Path) -> tuple[tuple[int, ...], bytes] | None:
     try:
-        status = file.stat()
+        return stamp_of(file.stat()), hashlib.sha256(read_octets(file)).digest()
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
