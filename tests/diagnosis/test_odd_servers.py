@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 
@@ -312,3 +313,19 @@ def test_rejected_list_line(line: str) -> None:
     with server_of(f"LIST: with {line}") as running:
         report = ask(running.port)
     assert (report.id, report.warnings) == ("bad-reply", [])
+
+
+@pytest.mark.parametrize(
+    ("received", "sent", "newest"),
+    [(3600, -7200, 7200), (60, -7200, 0), (-60, -7200, 60), (3600, 3600, None)],
+)
+def test_mail_of_the_future(received: int, sent: int, newest: float | None) -> None:
+    """A date in the future gives no age: a monitor would take the message for new mail for ever."""
+
+    def date(seconds: int) -> bytes:
+        return formatdate(time.time() + seconds).encode()
+
+    message = b"Received: by a; %s\r\nDate: %s\r\n\r\nx\r\n" % (date(received), date(sent))
+    with server_of((), messages=(message,)) as running:
+        report = ask(running.port)
+    assert report.facts["mailbox"]["newest"] == (newest and pytest.approx(newest, abs=30))

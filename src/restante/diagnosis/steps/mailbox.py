@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from restante.protocol.client.operations import MailboxTotals
     from restante.protocol.client.pipeline import Operation
 
+CLOCKS_APART = 300  # seconds by which the clocks of servers differ
+
 
 def inspect(check: CheckContext) -> MaildropState:
     """Request all lists, compare them, and read the headers of the newest messages."""
@@ -132,7 +134,8 @@ def _sample(check: CheckContext, step: Step, box: MaildropState) -> float | None
         denied = next(head for head in heads if isinstance(head, ServerRefusedError))
         text = f'TOP is rejected for {wording.numbers(refused)}: "{denied.said}"'
         _warn(check, step, "top-missing", text, refused)
-    return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
+    ages = [_age(head) for head in heads if isinstance(head, bytes)]
+    return min((age for age in ages if age is not None), default=None)
 
 
 def _heads(
@@ -158,7 +161,10 @@ def _heads(
 
 
 def _age(head: bytes) -> float | None:
-    """Return how many seconds ago a message came, by its newest Received, else by its Date."""
+    """Return how many seconds ago a message came, by its newest Received, else by its Date.
+
+    One in the future gives no age: the message would be the newest for as long as it is there.
+    """
     header = fields.split(head)
     received = header.first("Received").rpartition(b";")[2]
     stated = [text for text in (received, header.first("Date")) if text]
@@ -168,6 +174,6 @@ def _age(head: bytes) -> float | None:
 
     for text in stated:
         when = dates.parse(text.decode("ascii", "replace").strip())
-        if when is not None:
-            return max(0.001, time.time() - when.timestamp())
+        if when is not None and (seconds := time.time() - when.timestamp()) > -CLOCKS_APART:
+            return max(0.0, seconds)
     return None
