@@ -76,7 +76,8 @@ def test_a_reader_moves_the_mail_away(place: MaildirPlace) -> None:
     destination.close()
 
 
-def test_a_token_of_yesterday_says_nothing(place: MaildirPlace) -> None:
+@pytest.mark.parametrize("age", [CERTAIN + 1, -CERTAIN - 1], ids=["old", "of a clock ahead"])
+def test_a_token_of_another_day_says_nothing(place: MaildirPlace, age: int) -> None:
     """Where other programs may have emptied tmp, a message is in doubt; what is there is not."""
     destination = opened(place)
     removed, delivered = deliver(destination, OTHER, LETTER)
@@ -84,7 +85,7 @@ def test_a_token_of_yesterday_says_nothing(place: MaildirPlace) -> None:
     destination.close()
     place.files()[0].unlink()
     seconds = int(delivered.split()[1].partition(".")[0])
-    later = MaildirDestination(str(place.path), lambda: seconds + CERTAIN + 1)
+    later = MaildirDestination(str(place.path), lambda: seconds + age)
     later.open()
     assert later.settle(removed) is Settled.UNKNOWN
     assert later.settle(delivered) is later.settle(waiting) is Settled.HERE

@@ -227,8 +227,8 @@ class MaildirDestination:
     def settle(self, token: str) -> Settled:
         """Deliver what is in tmp; without a file there it was delivered.
 
-        That does not hold for a token that is older than a day, or of another tmp: then it must be
-        in new or cur.
+        That does not hold for a token that is older than a day, of another tmp, or of a clock that
+        was a day ahead: then it must be in new or cur.
         """
         number, _, name = token.partition(" ")
         folder = int(number, 16)
@@ -293,7 +293,7 @@ class MaildirDestination:
     def _without_file(self, folder: int, name: str) -> Settled:
         age = self._clock() - delivery_time(name)
         same = folder == os.fstat(self._tmp).st_ino
-        if (same and age < CERTAIN) or name in self._delivered_names():
+        if (same and abs(age) < CERTAIN) or name in self._delivered_names():
             return Settled.HERE
         return Settled.UNKNOWN
 
