@@ -251,9 +251,9 @@ def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:
 
 
 def _expiry(life: object) -> float | None:
-    """Return the time at which `life` seconds are over, None if it is not a number."""
+    """Return the time at which `life` seconds are over, None if a token has no such life."""
     seconds = read_seconds(life)
-    return None if seconds is None else time.time() + min(max(seconds, 0.0), LONGEST_LIFE)
+    return time.time() + min(seconds, LONGEST_LIFE) if seconds and seconds > 0 else None
 
 
 def read_seconds(value: object) -> float | None:
