@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 STALE = 5 * 60  # seconds; no live process holds a dotlock longer
 OURS = b"restante"
 
-_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
-
 
 class LockedByOtherError(Exception):
     """Another program holds one of the mbox's locks."""
@@ -73,9 +71,18 @@ def is_held(paths: MboxPaths, file: int, now: float | None = None) -> bool:
 
 
 def lock_at_once(file: int) -> bool:
-    """Take a kernel lock on a file; return False while another has it. Raises OSError."""
+    """Take a kernel lock on a file; return False while another has it. Raises OSError.
+
+    On NFS, a file that is open for reading only gets a shared lock, which also fails while another
+    has an exclusive one (flock(2), "NFS details").
+    """
     try:
-        fcntl.flock(file, _AT_ONCE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
