@@ -49,6 +49,19 @@ def test_counts() -> None:
     assert passed in page, "correct the number in docs/how-to/verify.md"
 
 
+def test_packages_of_ci() -> None:
+    """CONTRIBUTING.md names each package of Debian that CI installs for the tests."""
+    ci = _packages((ROOT / ".ci/run").read_text())
+    assert len(ci) > 50
+    assert ci - _packages((ROOT / "CONTRIBUTING.md").read_text()) == set()
+
+
+def _packages(text: str) -> set[str]:
+    commands = re.findall(r"apt-get install((?:.*\\\n)*.*)", text)
+    words = " ".join(commands).replace("\\\n", " ").split()
+    return {word for word in words if not word.startswith("-")}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_link_leads_somewhere(page: Path) -> None:
     """Each link in the pages has a target."""
