@@ -142,8 +142,10 @@ def test_a_name_that_comes_during_the_removal_is_removed(
 def test_endless_names_not_confirmed(
     box: Box, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    """A removal is not confirmed if the message gets new names all the time."""
+    """A removal is neither confirmed nor counted if the message gets new names all the time."""
     monkeypatch.setattr("restante.storage.maildir.removal.MAX_OPEN", at_once)
+    quota = box.folder / "maildirsize"
+    quota.write_text("10000000S\n36 2\n")
     put_with_names(box, NAMES[0])
     unlink, count = os.unlink, iter(range(1000))
 
@@ -154,6 +156,7 @@ def test_endless_names_not_confirmed(
     monkeypatch.setattr(os, "unlink", late)
     assert not delete_first(box, nothing)
     assert next(count) < 20
+    assert quota.read_text() == "10000000S\n36 2\n"
 
 
 def test_most_similar_name_first(box: Box) -> None:
