@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from restante.auth.interfaces import UnavailableError
@@ -12,7 +13,7 @@ from restante.threads import Threads
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 Reading = TypeVar("Reading")
@@ -20,6 +21,14 @@ Reading = TypeVar("Reading")
 PATIENCE = 60  # seconds that a reading waits for the thread
 SETTLE = 10.0  # seconds after which a file that was changed just before its reading is read again
 GRAIN = 2.0  # seconds; some disks note whole ones, and the kernel's clock is a little late
+
+stamp_of: Callable[[os.stat_result], tuple[int, ...]] = attrgetter(
+    "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"
+)
+"""The values that each change of a file changes, except for two changes at nearly one time.
+
+Each login compares it, so C computes it.
+"""
 
 
 class FileReading(ABC, Generic[Reading]):
@@ -91,11 +100,6 @@ class FileReading(ABC, Generic[Reading]):
     @abstractmethod
     def _cannot_use(self, reason: str) -> UnavailableError:
         """Return the error to raise, and log it unless it was logged before."""
-
-
-def stamp_of(status: os.stat_result) -> tuple[int, ...]:
-    """Return what each change of a file changes, except for two changes at nearly one time."""
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def is_young(status: os.stat_result, now: float) -> bool:
